@@ -1,0 +1,28 @@
+# make bench   set up and run the headline methods on the default data sets
+# make test    set up and run every test that is not marked slow
+PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
+VENV := .venv
+STAMP := $(VENV)/.up-to-date
+
+.PHONY: bench test lint clean
+
+bench: $(STAMP)
+	$(VENV)/bin/bench run --all --headline
+
+test: $(STAMP)
+	$(VENV)/bin/python -m pytest -m "not slow"
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say which: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[dev]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist

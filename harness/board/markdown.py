@@ -1,0 +1,106 @@
+"""Boards as Markdown, and their publication to a folder that is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.board.board import Board, Row, read_boards
+from harness.board.wording import CONTROL, columns, figure_text, headline, ranking_rule
+from harness.files import write_text
+from harness.running.records import Record, RecordStore, Status
+
+
+def board_markdown(board: Board) -> str:
+    """Return a board as a Markdown section: stable in order and rounding, without times."""
+    shown = columns(board, wide=True)
+    titles = ["rank", "method", *(c.title for c in shown), "access", "backbone"]
+    lines = [f"## {_text(headline(board))}", ""]
+    for flag in board.flags:
+        lines += [f"> **Note:** {_text(flag)}", ""]
+    lines += ["| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
+    for row in board.rows:
+        figures = [figure_text(row.metrics.get(c.metric)) for c in shown]
+        if row.status is not Status.OK:
+            figures = [row.status.value, *[""] * (len(shown) - 1)]
+        cells = [_rank(row), row.method, *figures, ", ".join(row.access) or "nothing"]
+        lines.append("| " + " | ".join(map(_text, [*cells, ", ".join(row.backbones)])) + " |")
+    failed = [row for row in board.rows if row.status is not Status.OK]
+    lines += ["", *(f"- {_text(row.method)}: {_text(row.reason or '')}" for row in failed)]
+    lines += [_text(ranking_rule(board)), "", f"Data fingerprint `{board.fingerprint[:16]}`.", ""]
+    return "\n".join(lines)
+
+
+def publish(store: RecordStore, target: Path) -> list[Path]:
+    """Bring working records to ``target/records`` and write the boards made of them.
+
+    A published record is replaced only when the new one differs in more than environment, timing
+    and cache, so publishing again without a change gives no difference.
+
+    Returns:
+        The pages written.
+    """
+    published = RecordStore(target / "records")
+    for dataset in store.datasets():
+        for record in store.of(dataset):
+            _bring(record, published)
+    pages = []
+    for dataset in published.datasets():
+        boards = read_boards(published, dataset)
+        text = f"# {_text(dataset)}\n\n" + "\n".join(map(board_markdown, boards))
+        pages.append(target / f"{dataset}.md")
+        write_text(pages[-1], text)
+    write_text(target / "README.md", _index(published))
+    return [*pages, target / "README.md"]
+
+
+def _bring(record: Record, published: RecordStore) -> None:
+    method = record.method
+    stem = published.stem(
+        record.dataset.name,
+        method.name,
+        method.changed,
+        record.protocol,
+        method.budget,
+        record.seed,
+    )
+    old = published.read(stem)
+    if old is None or old.comparable() != record.comparable():
+        published.write(stem, record)
+
+
+def _index(published: RecordStore) -> str:
+    lines = [
+        "# Leaderboards",
+        "",
+        "Written by `bench publish`; the records behind every figure are in `records/`, and the",
+        "figures of published ImageCLEF runs, measured on other data, in `published/`.",
+        "",
+        "| data set | protocol | budget | best method | official metric |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for dataset in published.datasets():
+        lines += [_index_line(board) for board in read_boards(published, dataset)]
+    return "\n".join([*lines, ""])
+
+
+def _index_line(board: Board) -> str:
+    ranked: Sequence[Row] = [row for row in board.rows if row.rank == 1]
+    best = ", ".join(row.method for row in ranked) or "none ranked"
+    value = figure_text(ranked[0].metrics[board.official]) if ranked else ""
+    name = _text(board.dataset)
+    cells = [f"[{name}]({name}.md)", board.protocol, board.budget.value, _text(best)]
+    return "| " + " | ".join([*cells, f"{board.official} {value}"]) + " |"
+
+
+def _rank(row: Row) -> str:
+    if row.control:
+        return CONTROL
+    return "–" if row.rank is None else str(row.rank)
+
+
+def _text(text: str) -> str:
+    """Escape what Markdown or HTML would take for markup in a table cell."""
+    for character, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
+        text = text.replace(character, safe)
+    return text.replace("\n", " ")

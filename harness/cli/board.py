@@ -1,0 +1,107 @@
+"""``bench board``: show the ranked table of a data set."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import ResultsFolder, open_results
+from harness.errors import BenchError, did_you_mean
+from harness.vocabulary import Budget
+
+if TYPE_CHECKING:
+    from harness.board.board import Board
+
+
+class Format(StrEnum):
+    """How a board is written."""
+
+    TABLE = "table"
+    MD = "md"
+    CSV = "csv"
+    JSON = "json"
+
+
+def board(
+    dataset: Annotated[
+        str | None, typer.Argument(help="A data set with results [default: all of them].")
+    ] = None,
+    protocol: Annotated[str | None, typer.Option(help="Only this protocol.")] = None,
+    budget: Annotated[Budget | None, typer.Option(help="Only this budget.")] = None,
+    form: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.TABLE,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write to a file instead.")
+    ] = None,
+    results: ResultsFolder = None,
+) -> None:
+    """Show the ranked table of a data set.
+
+    \b
+    Examples:
+      bench board phantom-planted
+      bench board --format md -o board.md
+    """
+    from harness.board.board import read_boards
+
+    store = open_results(results)
+    names = store.datasets()
+    if not names:
+        raise BenchError(f"{store.root}: no results there; run: bench run --all")
+    if dataset is not None and dataset not in names:
+        hint = did_you_mean(dataset, names)
+        raise BenchError(f"{store.root}: no results for {dataset!r}{hint}; run: bench run --all")
+    boards = [
+        found
+        for name in ([dataset] if dataset else names)
+        for found in read_boards(store, name)
+        if protocol in (None, found.protocol) and budget in (None, found.budget)
+    ]
+    if not boards:
+        raise BenchError("no results at this protocol and budget; see: bench board")
+    _write(boards, form, output)
+
+
+def _write(boards: list[Board], form: Format, output: Path | None) -> None:
+    from rich.console import Console
+
+    from harness.board.table import WIDE_COLUMNS, board_table
+    from harness.files import write_text
+
+    if form is Format.TABLE and output is None:
+        console = Console(highlight=False)
+        for found in boards:
+            console.print(board_table(found, wide=console.width >= WIDE_COLUMNS))
+            console.print()
+        return
+    text = _text(boards, form)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(output, text)
+
+
+def _text(boards: list[Board], form: Format) -> str:
+    import io
+
+    from rich.console import Console
+
+    from harness.board.export import board_csv
+    from harness.board.markdown import board_markdown
+    from harness.board.table import WIDE_COLUMNS, board_table
+
+    if form is Format.JSON:
+        values = [found.as_json() for found in boards]
+        return json.dumps(values[0] if len(values) == 1 else values, indent=1) + "\n"
+    if form is Format.CSV:
+        return board_csv(boards)
+    if form is Format.MD:
+        return "\n".join(map(board_markdown, boards))
+    plain = io.StringIO()
+    console = Console(file=plain, width=WIDE_COLUMNS, highlight=False)
+    for found in boards:
+        console.print(board_table(found))
+    return plain.getvalue()

@@ -1,0 +1,154 @@
+"""``bench list``: what there is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli.options import DatasetFiles, open_catalogue
+
+app = typer.Typer(no_args_is_help=True, help="List methods, data sets, backbones, published runs.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+
+
+@app.command("methods")
+def methods(as_json: AsJson = False) -> None:
+    """List the installed methods, and the plugins that are broken."""
+    _list_methods(as_json, controls_only=False)
+
+
+@app.command("controls")
+def controls(as_json: AsJson = False) -> None:
+    """List the methods that show what can be had without detecting anything."""
+    _list_methods(as_json, controls_only=True)
+
+
+@app.command("datasets")
+def datasets(
+    context: typer.Context, datasets: DatasetFiles = None, as_json: AsJson = False
+) -> None:
+    """List the data sets of the built-in and the given files."""
+    from harness.datasets.dataset import is_available
+
+    catalogue, trusted = open_catalogue(context, datasets)
+    rows = [
+        {
+            "name": entry.name,
+            "task": entry.task.value,
+            "layout": entry.layout,
+            "default": entry.default,
+            "available": is_available(entry, trusted.recipes()),
+            "licence": entry.licence,
+        }
+        for entry in catalogue
+    ]
+    _show(rows, as_json)
+
+
+@app.command("backbones")
+def backbones(as_json: AsJson = False) -> None:
+    """List the backbones that work on this machine without a network."""
+    from harness.features.backbones import remembered
+    from harness.plugins import load_trusted
+
+    found = {**remembered(), **load_trusted().backbones()}
+    rows = []
+    for name, backbone in sorted(found.items()):
+        weights = backbone.at_hand()
+        if weights is not None:
+            rows.append({"name": name, "source": weights.source, "sha256": weights.sha256[:16]})
+    _show(rows, as_json)
+    if not as_json:
+        typer.echo(
+            "Every timm model is a backbone too: its weights come from the hub, or from a file "
+            "with --weights NAME=FILE.",
+            err=True,
+        )
+
+
+@app.command("published")
+def published(as_json: AsJson = False) -> None:
+    """List the published ImageCLEF runs and which method here re-implements each."""
+    from harness.board.published import read_published
+
+    rows = [
+        {
+            "edition": run.edition,
+            "task": run.task,
+            "team": run.team,
+            "run": run.run,
+            "metrics": run.metrics(),
+            "method": run.method,
+            "why_not": run.why_not,
+        }
+        for run in read_published()
+    ]
+    _show(rows, as_json)
+
+
+def _list_methods(as_json: bool, *, controls_only: bool) -> None:
+    from harness.cards import read_cards
+
+    cards = read_cards()
+    rows = [
+        {
+            "name": card.name,
+            "family": card.family,
+            "task": card.task.value,
+            "control": card.control,
+            "broken": None,
+            "access": [access.value for access in card.access],
+            "runs": list(card.runs),
+            "summary": card.summary,
+        }
+        for card in cards.methods.values()
+        if card.control or not controls_only
+    ]
+    if not controls_only:
+        rows += [_broken_row(plugin.plugin, plugin.reason) for plugin in cards.broken]
+    _show(rows, as_json)
+
+
+def _broken_row(plugin: str, reason: str) -> dict[str, Any]:
+    return {
+        "name": plugin,
+        "family": plugin,
+        "task": None,
+        "control": False,
+        "broken": reason,
+        "access": [],
+        "runs": [],
+        "summary": "",
+    }
+
+
+def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    shown = [key for key in rows[0] if any(row[key] for row in rows)] if rows else []
+    for number, key in enumerate(shown):
+        table.add_column(key.replace("_", " "), no_wrap=number == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_text(row[key])) for key in shown))
+    Console(highlight=False).print(table)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, dict):
+        return "  ".join(f"{key} {figure}" for key, figure in value.items())
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)

@@ -1,0 +1,237 @@
+"""How a run is told: live bars for a person, plain lines for a log, JSON lines for a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from harness.board.board import Board, read_boards
+from harness.board.wording import figure_text
+from harness.vocabulary import Budget
+from harness.plugins import Broken
+from harness.running.records import Record, RecordStore, Status
+
+if TYPE_CHECKING:
+    from harness.datasets.dataset import Dataset
+    from harness.datasets.entry import Entry
+    from harness.datasets.recipe import Recipe
+    from harness.running.plan import Cell, Plan
+
+
+class Talker:
+    """Plain lines on standard error, boards on standard output: for a log."""
+
+    def __init__(self) -> None:
+        self.err = Console(stderr=True, soft_wrap=True, highlight=False)
+        self.total = 0
+        self.position = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def say(self, text: str) -> None:
+        """Say a line."""
+        self.err.print(text)
+
+    def broken(self, plugins: Iterable[Broken]) -> None:
+        """Tell of plugins that could not be used."""
+        for plugin in plugins:
+            reason = escape(plugin.reason)
+            self.say(f"[yellow]plugin {escape(plugin.plugin)} is broken and left out:[/] {reason}")
+
+    def open_dataset(
+        self, entry: Entry, recipes: Mapping[str, Callable[[dict[str, Any]], Recipe]]
+    ) -> Dataset:
+        """Open a data set, decoding or drawing its images when that was not done before."""
+        from harness.datasets.dataset import open_dataset
+
+        return open_dataset(entry, recipes)
+
+    def plan(self, plan: Plan) -> None:
+        """Say what would run."""
+        for cell in plan.todo:
+            self.say(f"to do  {_name(cell)}")
+        for cell in plan.done:
+            self.say(f"done   {_name(cell)}")
+        self.say(_summary(plan))
+
+    def nothing_to_do(self, plan: Plan) -> None:
+        """Say that every cell is finished."""
+        self.say(f"nothing to do: all {len(plan.done)} cells are up to date (--fresh runs them)")
+
+    def begin(self, plan: Plan) -> None:
+        """The plan is about to be run."""
+        self.total = len(plan.todo)
+        self.say(_summary(plan))
+
+    def cell(self, cell: Cell, position: int) -> None:
+        """A cell begins."""
+        self.position = position
+
+    def progress(self, what: str, done: int, of: int | None) -> None:
+        """The cell at hand is at a step; a log does not show it."""
+
+    def finished(self, cell: Cell, record: Record) -> None:
+        """A cell has its record."""
+        count = f"{self.position + 1}/{self.total}"
+        self.say(f"{count:>7}  {_name(cell)}  {_result(record)}")
+
+    def interrupted(self, command: str) -> None:
+        """The run was interrupted."""
+        self.say(f"interrupted; finished cells are kept. To go on: {escape(command)}")
+
+    def boards(
+        self, store: RecordStore, datasets: Sequence[Dataset], protocol: str, budget: Budget
+    ) -> None:
+        """Show the boards of a run."""
+        from harness.board.table import WIDE_COLUMNS, board_table
+
+        out = Console(highlight=False)
+        for board in _boards(store, datasets, protocol, budget):
+            out.print(board_table(board, wide=out.width >= WIDE_COLUMNS))
+            out.print()
+
+
+
+class LiveTalker(Talker):
+    """Bars on a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self.err,
+            transient=True,
+        )
+        self.overall = self.bars.add_task("cells", total=None)
+        self.step = self.bars.add_task("", total=None, visible=False)
+
+    def __enter__(self) -> Self:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def open_dataset(
+        self, entry: Entry, recipes: Mapping[str, Callable[[dict[str, Any]], Recipe]]
+    ) -> Dataset:
+        """Open a data set with a note of what takes so long."""
+        with self.err.status(f"reading {escape(entry.name)}"):
+            return super().open_dataset(entry, recipes)
+
+    def begin(self, plan: Plan) -> None:
+        """Set the overall bar to the number of cells."""
+        super().begin(plan)
+        self.bars.update(self.overall, total=len(plan.todo))
+
+    def cell(self, cell: Cell, position: int) -> None:
+        """Name the cell at hand."""
+        super().cell(cell, position)
+        self.bars.update(self.overall, description=escape(_name(cell)))
+        self.bars.update(self.step, visible=False)
+
+    def progress(self, what: str, done: int, of: int | None) -> None:
+        """Move the bar of the step at hand."""
+        self.bars.update(
+            self.step, description=f"  {escape(what)}", completed=done, total=of, visible=True
+        )
+
+    def finished(self, cell: Cell, record: Record) -> None:
+        """Move the overall bar and say the result."""
+        super().finished(cell, record)
+        self.bars.update(self.overall, advance=1)
+
+
+class JsonTalker(Talker):
+    """One JSON object a line on standard output: for a program."""
+
+    def tell(self, event: str, **facts: Any) -> None:
+        """Write one event."""
+        sys.stdout.write(json.dumps({"event": event, "time": time.time(), **facts}) + "\n")
+        sys.stdout.flush()
+
+    def broken(self, plugins: Iterable[Broken]) -> None:
+        """Tell of plugins that could not be used."""
+        for plugin in plugins:
+            self.tell("broken", plugin=plugin.plugin, reason=plugin.reason)
+
+    def plan(self, plan: Plan) -> None:
+        """Tell what would run."""
+        todo, done = ([_name(cell) for cell in cells] for cells in (plan.todo, plan.done))
+        self.tell("plan", todo=todo, done=done, estimate=plan.estimate)
+
+    begin = plan
+
+    def nothing_to_do(self, plan: Plan) -> None:
+        """Tell that every cell is finished."""
+        self.tell("nothing to do", done=[_name(cell) for cell in plan.done])
+
+    def finished(self, cell: Cell, record: Record) -> None:
+        """Tell a record."""
+        self.tell("cell", record=record.model_dump(mode="json"))
+
+    def interrupted(self, command: str) -> None:
+        """Tell that the run was interrupted."""
+        self.tell("interrupted", resume=command)
+
+    def boards(
+        self, store: RecordStore, datasets: Sequence[Dataset], protocol: str, budget: Budget
+    ) -> None:
+        """Tell the boards."""
+        for board in _boards(store, datasets, protocol, budget):
+            self.tell("board", board=board.as_json())
+
+
+def make_talker(*, as_json: bool) -> Talker:
+    """Return who tells of a run, by what standard error is."""
+    if as_json:
+        return JsonTalker()
+    return LiveTalker() if sys.stderr.isatty() else Talker()
+
+
+def _boards(
+    store: RecordStore, datasets: Sequence[Dataset], protocol: str, budget: Budget
+) -> Iterable[Board]:
+    for dataset in datasets:
+        for board in read_boards(store, dataset.entry.name):
+            if (board.protocol, board.budget) == (protocol, budget):
+                yield board
+
+
+def _name(cell: Cell) -> str:
+    marks = "".join(f" {key}={value}" for key, value in sorted(cell.changed.items()))
+    seed = f" seed {cell.seed}" if cell.seed else ""
+    return f"{cell.card.name}{marks}{seed} on {cell.dataset.entry.name}"
+
+
+def _summary(plan: Plan) -> str:
+    text = f"{len(plan.todo)} cells to run"
+    if plan.done:
+        text += f", {len(plan.done)} already finished"
+    if plan.estimate is not None:
+        text += f"; about {max(1, round(plan.estimate))} s by earlier runs"
+    return text
+
+
+def _result(record: Record) -> str:
+    if record.status is not Status.OK:
+        return f"[red]{record.status.value}[/]: {escape(record.reason or '')}"
+    official = "kappa" if "kappa" in record.metrics else "accuracy"
+    text = f"{official} {figure_text(record.metrics[official])}"
+    if "auc" in record.metrics:
+        text += f"  AUC {figure_text(record.metrics['auc'])}"
+    return escape(f"{text}  {record.timing['seconds']:.1f} s")

@@ -1,0 +1,222 @@
+"""``bench run``: run methods on data sets, resume what was interrupted, show the boards."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli.options import (
+    BudgetOption,
+    DatasetFiles,
+    ResultsFolder,
+    open_catalogue,
+    open_results,
+)
+from harness.errors import BenchError
+from harness.vocabulary import Budget
+
+if TYPE_CHECKING:
+    from harness.cards import Card, Cards
+    from harness.cli.reporting import Talker
+    from harness.datasets.dataset import Dataset
+    from harness.running.local import Settings
+    from harness.running.plan import Cell, Plan
+    from harness.running.records import Record, RecordStore
+
+def run(  # noqa: PLR0917  the verb's options
+    context: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Every installed method.")] = False,
+    method: Annotated[
+        list[str] | None, typer.Option("-m", "--method", help="A method; may be repeated.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option("-d", "--dataset", help="A data set or glob [default: those marked default]."),
+    ] = None,
+    datasets: DatasetFiles = None,
+    protocol: Annotated[
+        str, typer.Option(help="official (train to test) or cv (5 folds of the labelled reals).")
+    ] = "official",
+    seed: Annotated[list[int] | None, typer.Option(help="A seed; may be repeated.")] = None,
+    budget: BudgetOption = Budget.DEMO,
+    headline: Annotated[
+        bool, typer.Option("--headline", help="Only the variant that stands for its family.")
+    ] = False,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="METHOD.KEY=VALUE", help="Change one parameter."),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option("--weights", metavar="NAME=FILE", help="Weights of a backbone, from a file."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, or bf16 for feature extraction.")] = "fp32",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run finished cells again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
+    results: ResultsFolder = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line on standard output.")
+    ] = False,
+) -> None:
+    """Run methods on data sets and rank them; finished work is not done again.
+
+    \b
+    Examples:
+      bench run --all
+      bench run -m nearest-pixel -d phantom-planted
+      bench run --all --datasets my.yaml -d my-ct --protocol cv
+      bench run -m cosine-threshold --set cosine-threshold.alpha=0.7
+      bench run --all --budget paper --weights resnet50.tv_in1k=resnet50.safetensors
+    """
+    from harness.cli.reporting import make_talker
+    from harness.running.plan import WeightsAtHand, make_plan
+
+    if protocol not in ("official", "cv"):
+        raise BenchError(f"--protocol {protocol}: choose official or cv (or use: bench submit)")
+    talker = make_talker(as_json=as_json)
+    chosen, cards = choose_methods(everything, method or [], headline)
+    talker.broken(cards.broken)
+    catalogue, trusted = open_catalogue(context, datasets)
+    talker.broken(trusted.broken)
+    entries = catalogue.select(dataset) if dataset else catalogue.defaults()
+    opened = [talker.open_dataset(entry, trusted.recipes()) for entry in entries]
+    given = read_weights(weights or [])
+    store = open_results(results)
+    changed = read_changes(changes or [], cards)
+    cells = make_cells(chosen, opened, changed, budget, protocol, seed or [0], precision)
+    plan = make_plan(cells, store, WeightsAtHand(trusted.backbones(), given), fresh=fresh)
+    if dry_run:
+        talker.plan(plan)
+        return
+    settings = read_settings(device, precision, given)
+    named = [] if everything else sorted({name for c in plan.todo for name in c.backbones})
+    records = _work(plan, store, settings, talker, named)
+    talker.boards(store, opened, protocol, budget)
+    if any(record.status != "ok" for record in records):
+        raise typer.Exit(1)
+
+
+def choose_methods(everything: bool, names: list[str], headline: bool) -> tuple[list[Card], Cards]:
+    """Return the methods that a command names, and all that are installed.
+
+    Raises:
+        BenchError: neither or both of ``--all`` and ``-m``, or a name that nothing has.
+    """
+    from harness.cards import read_cards
+
+    if everything == bool(names):
+        raise BenchError("say which methods: either --all or -m METHOD; see: bench list methods")
+    cards = read_cards()
+    chosen = [cards.get(name) for name in names] or list(cards.methods.values())
+    return [card for card in chosen if card.headline or not headline], cards
+
+
+def make_cells(
+    cards: list[Card],
+    datasets: list[Dataset],
+    changed: dict[str, dict[str, Any]],
+    budget: Budget,
+    protocol: str,
+    seeds: list[int],
+    precision: str,
+) -> list[Cell]:
+    """Return every cell that methods, data sets and seeds make together."""
+    from harness.cards import resolve
+    from harness.datasets.cases import Protocol, make_cases
+    from harness.running.plan import Cell, applicable
+
+    cells = []
+    for dataset in datasets:
+        for seed in seeds:
+            make_cases(dataset, Protocol(protocol), seed)  # said before anything runs, not after
+        for card in applicable(cards, dataset):
+            changes = changed.get(card.name, {})
+            parameters = resolve(card, budget, changes)
+            for seed in seeds:
+                cells.append(
+                    Cell(
+                        card=card,
+                        parameters=parameters,
+                        changed=changes,
+                        budget=budget,
+                        dataset=dataset,
+                        protocol=Protocol(protocol),
+                        seed=seed,
+                        precision=precision,
+                    )
+                )
+    return cells
+
+
+def read_changes(given: list[str], cards: Cards) -> dict[str, dict[str, Any]]:
+    """Return ``--set METHOD.KEY=VALUE`` options by method; values are read as YAML.
+
+    Raises:
+        BenchError: an option has another form, or names no method.
+    """
+    import yaml
+
+    changes: dict[str, dict[str, Any]] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        method, dot, key = name.rpartition(".")
+        if not (equals and dot):
+            raise BenchError(f"--set {text}: write METHOD.KEY=VALUE, as cosine-threshold.alpha=0.7")
+        cards.get(method)
+        try:
+            changes.setdefault(method, {})[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise BenchError(f"--set {text}: {value!r} is no value") from None
+    return changes
+
+
+def read_weights(given: list[str]) -> dict[str, Path]:
+    """Return ``--weights NAME=FILE`` options by backbone.
+
+    Raises:
+        BenchError: an option has another form, or its file is not there.
+    """
+    files = {}
+    for text in given:
+        name, equals, file = text.partition("=")
+        if not equals:
+            raise BenchError(f"--weights {text}: write NAME=FILE")
+        if not Path(file).is_file():
+            raise BenchError(f"--weights {name}: {file}: no such file")
+        files[name] = Path(file).resolve()
+    return files
+
+
+def read_settings(device: str, precision: str, weights: dict[str, Path]) -> Settings:
+    """Return how cells run here.
+
+    Raises:
+        BenchError: the device is unknown or not on this machine, or the precision is unknown.
+    """
+    import os
+
+    from harness.running.local import Settings, choose_device
+
+    if precision not in ("fp32", "bf16"):
+        raise BenchError(f"--precision {precision}: choose fp32 or bf16")
+    return Settings(choose_device(device), precision, os.cpu_count() or 1, weights)
+
+
+def _work(
+    plan: Plan, store: RecordStore, settings: Settings, talker: Talker, named: list[str]
+) -> list[Record]:
+    if not plan.todo:
+        talker.nothing_to_do(plan)
+        return []
+    from harness.running.run import run_plan
+
+    try:
+        with talker:
+            return run_plan(plan, store, settings, talker, named)
+    except KeyboardInterrupt:
+        talker.interrupted("bench " + " ".join(sys.argv[1:]))
+        raise typer.Exit(130) from None

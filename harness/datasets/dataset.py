@@ -1,0 +1,287 @@
+"""A data set that is ready for use: decoded, packed, labelled, grouped and fingerprinted."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from harness.datasets.entry import Entry, Layout, is_set_name
+from harness.datasets.images import Track, decode_all
+from harness.datasets.layouts import classes_of, find_images, inside, missing_set, set_names
+from harness.datasets.pack import Pack, PackedSet, open_pack
+from harness.datasets.recipe import RawSet, Recipe
+from harness.errors import BenchError, did_you_mean
+from harness.files import json_digest
+from harness.method import Task
+
+__all__ = ["Dataset", "PackedSet", "open_dataset"]
+
+T = TypeVar("T")
+Recipes = Mapping[str, Callable[[dict[str, Any]], Recipe]]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set on the trusted side: it knows names, labels and groups."""
+
+    entry: Entry
+    fingerprint: str  # of tasks, names, pixels, labels and groups, wherever the files lie
+    sets: dict[str, PackedSet]  # by canonical name; harness.datasets.layouts lists them
+    classes: tuple[str, ...]  # what the labels 0, 1, ... stand for
+
+
+def open_dataset(entry: Entry, recipes: Recipes, track: Track | None = None) -> Dataset:
+    """Open a data set; its images are decoded the first time and after a change.
+
+    Args:
+        entry: what datasets.yaml says of it.
+        recipes: makers of data sets by the name under ``fetch``.
+        track: wraps the files of a set while they are decoded, to show progress.
+
+    Raises:
+        BenchError: The entry, a folder, an image, the truth or the groups are not in order.
+    """
+    if entry.layout is Layout.PACK:
+        pack = _from_recipe(entry, recipes)
+    else:
+        pack = _from_folders(entry, track)
+    return Dataset(entry, pack.fingerprint, pack.sets, classes_of(entry.task, pack.sets))
+
+
+def _from_recipe(entry: Entry, recipes: Recipes) -> Pack:
+    ((name, options),) = (entry.fetch or {}).items()
+    if name not in recipes:
+        hint = did_you_mean(name, list(recipes))
+        known = ", ".join(sorted(recipes)) or "none"
+        raise entry.flaw(("fetch", name), f"unknown recipe{hint}; installed recipes: {known}")
+    try:
+        recipe = recipes[name](dict(options))
+    except BenchError as error:
+        raise entry.flaw(("fetch", name), str(error)) from error
+    signature = json_digest(["recipe", entry.task, recipe.digest])
+    return open_pack(signature, lambda: _made(entry, name, recipe), lambda _: recipe.digest)
+
+
+def _made(entry: Entry, recipe_name: str, recipe: Recipe) -> Iterator[tuple[str, RawSet]]:
+    sets = recipe.make()
+    flaw = _recipe_flaw(entry.task, sets)
+    if flaw is not None:
+        raise entry.flaw(("fetch", recipe_name), f"{flaw}; mend the recipe")
+    classes = classes_of(entry.task, sets)
+    for name in [name for name in (*set_names(entry.task, classes), "null") if name in sets]:
+        raw = sets[name]
+        yield name, replace(raw, labels=_known_labels(name, classes, len(raw.ids)) or raw.labels)
+
+
+def _recipe_flaw(task: Task, sets: Mapping[str, RawSet]) -> str | None:
+    """Return what is wrong with the sets that a recipe made, if anything is."""
+    for name in sets:
+        if not (is_set_name(task, name) or (name == "null" and task is Task.MEMBERSHIP)):
+            return f"makes the unknown set {name!r}"
+    lacking = missing_set(task, sets)
+    if lacking is not None:
+        return f"makes no set {lacking}"
+    if len({raw.pixels.shape[1:] for raw in sets.values()}) > 1:
+        return "makes images of differing sizes"
+    classes = classes_of(task, sets)
+    flaws = (_set_flaw(name, raw, classes) for name, raw in sets.items())
+    return next((flaw for flaw in flaws if flaw is not None), None)
+
+
+def _set_flaw(name: str, raw: RawSet, classes: tuple[str, ...]) -> str | None:
+    if not raw.ids:
+        return f"makes the set {name} without images"
+    if not set(raw.labels or ()) <= set(range(len(classes))):
+        return f"gives the set {name} labels outside 0..{len(classes) - 1}"
+    known = _known_labels(name, classes, len(raw.ids))
+    if None not in (known, raw.labels) and known != raw.labels:
+        return f"gives the set {name} other labels than its name says"
+    return None
+
+
+def _from_folders(entry: Entry, track: Track | None) -> Pack:
+    root, files = entry.folder, find_images(entry)
+    truth, groups = _table_path(entry, "truth"), _table_path(entry, "groups")
+    if truth is not None and _questions(entry.task) not in files:
+        raise entry.flaw("truth", "there is no test part for it; add its folders or drop the key")
+    keys = {"task", "layout", "splits", "truth", "groups", "null_pool", "image"}
+    written = entry.model_dump(mode="json", include=keys)
+    tables = [_stat(path) for path in (truth, groups) if path is not None]
+    signature = json_digest([written, str(root), _state(files, root), tables])
+
+    def make() -> Iterator[tuple[str, RawSet]]:
+        labels = _labels(entry, files, truth)
+        patients = _groups(entry, files, groups)
+        like = next(iter(files.values()))[0]
+        for name, paths in files.items():
+            ids = tuple(path.name for path in paths)
+            pixels = decode_all(paths, entry.image.size, track, like)
+            yield name, RawSet(ids, pixels, labels.get(name), patients.get(name))
+
+    return open_pack(signature, make, lambda sets: _fingerprint(entry.task, sets))
+
+
+def _state(files: Mapping[str, list[Path]], root: Path) -> dict[str, Any]:
+    """Return what would change if the image files did, without reading them."""
+    return {
+        name: [paths[0].parent.relative_to(root).as_posix(), [_stat(path) for path in paths]]
+        for name, paths in files.items()
+    }
+
+
+def _stat(path: Path) -> tuple[str, int, int]:
+    stat = path.stat()
+    return path.name, stat.st_size, stat.st_mtime_ns
+
+
+def _fingerprint(task: Task, sets: Iterable[PackedSet]) -> str:
+    """Name the content of a data set, wherever its files lie and however old they are."""
+    content = {part.name: [part.ids, part.digests, part.labels, part.groups] for part in sets}
+    return json_digest([task, content])
+
+
+def _questions(task: Task) -> str:
+    return "test/unknown" if task is Task.MEMBERSHIP else "test/generated"
+
+
+def _known_labels(name: str, classes: tuple[str, ...], n: int) -> tuple[int, ...] | None:
+    """Return the labels that a set has by its name alone."""
+    membership = {"train/used": 1, "train/not_used": 0}
+    label = membership.get(name)
+    if name.startswith(("train/real/", "train/generated/")):
+        label = classes.index(name.split("/")[2])
+    return None if label is None else (label,) * n
+
+
+def _labels(
+    entry: Entry, files: Mapping[str, list[Path]], truth: Path | None
+) -> dict[str, tuple[int, ...] | None]:
+    classes = classes_of(entry.task, files)
+    labels = {name: _known_labels(name, classes, len(paths)) for name, paths in files.items()}
+    if truth is not None:
+        names = {"0": 0, "1": 1}
+        wanted = "0 or 1"
+        if entry.task is Task.ATTRIBUTION:
+            names = {str(index + 1): index for index in range(len(classes))}
+            names |= {f"gen_{name}": index for index, name in enumerate(classes)}
+            names |= {name: index for index, name in enumerate(classes)}
+            wanted = f"one of {', '.join(classes)} or a number from 1 to {len(classes)}"
+        questions = files[_questions(entry.task)]
+        table = _Table(truth, "label", wanted, names.get, complete=True)
+        values = table.read(questions, entry.folder)
+        labels[_questions(entry.task)] = tuple(values[path] for path in questions)
+    return labels
+
+
+def _groups(
+    entry: Entry, files: Mapping[str, list[Path]], groups: Path | None
+) -> dict[str, tuple[str, ...]]:
+    if groups is None:
+        return {}
+    reals = {
+        name: paths
+        for name, paths in files.items()
+        if name in ("train/used", "train/not_used", "test/unknown")
+        or name.startswith("train/real/")
+    }
+    table = _Table(groups, "group", "the name of a group", lambda text: text or None)
+    values = table.read([path for paths in reals.values() for path in paths], entry.folder)
+    return {name: tuple(values[path] for path in paths) for name, paths in reals.items()}
+
+
+def _table_path(entry: Entry, key: Literal["truth", "groups"]) -> Path | None:
+    """Return the path of a csv file that the entry names."""
+    name = entry.truth if key == "truth" else entry.groups
+    if name is None:
+        return None
+    path = entry.folder / name
+    try:
+        inside(entry.folder, path)
+    except BenchError as error:
+        raise entry.flaw(key, str(error)) from error
+    if not path.is_file():
+        raise entry.flaw(key, f"there is no file {path}; add it or remove the key")
+    return path
+
+
+@dataclass(frozen=True)
+class _Table(Generic[T]):
+    """A csv or tab-separated file that gives every image a value: two columns, header optional."""
+
+    path: Path
+    what: str  # what a value is called in messages
+    wanted: str  # what a valid value is
+    parse: Callable[[str], T | None]  # None: not valid
+    complete: bool = False  # whether images outside the asked ones are mistakes
+
+    def read(self, images: Sequence[Path], root: Path) -> dict[Path, T]:
+        """Return the value of each of ``images``, which the file names with or without folder.
+
+        Raises:
+            BenchError: An image has none or two, a name is unknown or ambiguous, a value is wrong.
+        """
+        aliases = _aliases(images, root)
+        values: dict[Path, T] = {}
+        lines: dict[Path, int] = {}
+        for number, (line, name, text) in enumerate(self._rows()):
+            value = self.parse(text)
+            found = aliases.get(name, [])
+            if not found and (not self.complete or (number == 0 and value is None)):
+                continue  # an image of another set, or the header
+            image = self._only(line, name, found)
+            if image in lines:
+                first = f"{name!r} is already on line {lines[image]}"
+                raise self._flaw(line, f"{first}; keep one of the two")
+            if value is None:
+                raise self._flaw(line, f"the {self.what} {text!r} is not {self.wanted}; correct it")
+            values[image], lines[image] = value, line
+        missing = [image for image in images if image not in values]
+        if missing:
+            count = f"{len(missing)} of {len(images)} images have no {self.what}"
+            raise BenchError(f"{self.path}: {count}, for example {missing[0].name}; add them")
+        return values
+
+    def _only(self, line: int, name: str, found: list[Path]) -> Path:
+        if not found:
+            raise self._flaw(line, f"there is no image {name!r} to be labelled; correct the name")
+        if len(found) > 1:
+            both = f"{found[0]} or {found[1]}"
+            raise self._flaw(line, f"{name!r} may be {both}; write the path below the root")
+        return found[0]
+
+    def _rows(self) -> Iterator[tuple[int, str, str]]:
+        try:
+            text = self.path.read_bytes().decode("utf-8-sig")
+        except OSError as error:
+            raise BenchError(
+                f"{self.path}: cannot be read ({error.strerror}); mend that"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise BenchError(f"{self.path}: is not UTF-8 text; save it as UTF-8") from error
+        tab = "\t" in text.lstrip().partition("\n")[0]
+        reader = csv.reader(io.StringIO(text, None), delimiter="\t" if tab else ",", strict=True)
+        try:
+            for row in reader:
+                cells = [cell.strip() for cell in row]
+                if any(cells):
+                    if len(cells) != 2:
+                        columns = f"has {len(cells)} columns"
+                        raise self._flaw(reader.line_num, f"{columns}; write image,{self.what}")
+                    yield reader.line_num, cells[0], cells[1]
+        except csv.Error as error:
+            raise self._flaw(reader.line_num, f"is not valid csv ({error}); mend it") from error
+
+    def _flaw(self, line: int, text: str) -> BenchError:
+        return BenchError(f"{self.path}:{line}: {text}")
+
+
+def _aliases(images: Iterable[Path], root: Path) -> dict[str, list[Path]]:
+    """Return the images by every name that a table may call them."""
+    aliases = defaultdict(list)
+    for image in images:
+        for alias in {image.relative_to(root).as_posix(), image.name, image.stem}:
+            aliases[alias].append(image)
+    return aliases

@@ -1,0 +1,91 @@
+"""The process that imports plugins to print their cards; it is given no data and no truth.
+
+``python -m harness.discovery '[{"plugin": NAME}, {"plugin": NAME, "method": ...}]'`` prints one JSON
+line per request: the cards of a plugin, or the parameters in force of one of its methods. Whatever the plugins themselves print goes to standard error.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import sys
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.method import Budget, Method
+from harness.plugins import METHODS, describe, installed, load_methods
+
+
+def main() -> None:
+    """Answer the requests given on the command line, in order."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for request in json.loads(sys.argv[1]):
+        try:
+            answer = _resolve(**request) if "method" in request else _cards(**request)
+        except Exception as error:
+            answer = {"error": describe(error)}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def find_method(plugin: str, method: str) -> type[Method]:
+    """Import a plugin and return one of its methods.
+
+    Raises:
+        LookupError: the plugin is not installed or has no such method.
+    """
+    for found in installed(METHODS):
+        if found.name == plugin:
+            for candidate in load_methods(found):
+                if candidate.name == method:
+                    return candidate
+    raise LookupError(f"plugin {plugin} brings no method {method}")
+
+
+def _cards(plugin: str) -> dict[str, Any]:
+    [found] = [found for found in installed(METHODS) if found.name == plugin]
+    methods = load_methods(found)
+    if not methods:
+        return {"error": "it brings no method: bench_methods returned nothing"}
+    return {"cards": [_card(method) for method in methods]}
+
+
+def _card(method: type[Method]) -> dict[str, Any]:
+    if not (inspect.isclass(method) and issubclass(method, Method)):
+        raise TypeError(f"bench_methods returned {method!r}, which is no Method class")
+    if missing := [name for name in ("name", "task", "access") if not hasattr(method, name)]:
+        raise TypeError(f"{method.__name__} does not set {', '.join(missing)}")
+    reference = method.reference
+    return {
+        "name": method.name,
+        "task": method.task,
+        "summary": (inspect.getdoc(method) or "").partition("\n")[0],
+        "access": sorted(method.access),
+        "control": method.control,
+        "headline": method.headline,
+        "paper": reference.paper if reference else None,
+        "url": reference.url if reference else None,
+        "runs": list(reference.runs) if reference else [],
+        "deviations": list(method.deviations),
+        "fields": method.model_json_schema().get("properties", {}),
+        "parameters": {
+            budget.value: method.within(budget).model_dump(mode="json") for budget in Budget
+        },
+    }
+
+
+def _resolve(plugin: str, method: str, budget: str, changes: dict[str, Any]) -> dict[str, Any]:
+    try:
+        made = find_method(plugin, method).within(Budget(budget), changes)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return {"error": f"{where}={first['input']!r}: {first['msg']}"}
+    return {"parameters": made.model_dump(mode="json")}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The parent's end of the feature service."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.channel import Channel, ChannelClosedError
+from harness.errors import BenchError
+from harness.features.weights import Weights
+from harness.files import cache_dir
+
+Listener = Callable[[dict[str, Any]], None]  # told of progress and log messages
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Where a set's features lie, and what it cost to have them."""
+
+    path: Path
+    weights: Weights
+    hits: int
+    misses: int
+
+
+class FeatureError(Exception):
+    """The service could not answer."""
+
+
+class FeatureClient:
+    """A running feature service; use as a context manager."""
+
+    def __init__(
+        self, device: str, precision: str, threads: int, weights: Mapping[str, Path]
+    ) -> None:
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-P", "-m", "harness.features.service", str(theirs.fileno())]
+        self._process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=2,
+            env={**os.environ, "PYTHONWARNINGS": "ignore"}, start_new_session=True,
+        )  # fmt: skip
+        theirs.close()
+        self._channel = Channel(ours)
+        self._channel.send(
+            {
+                "device": device,
+                "precision": precision,
+                "threads": threads,
+                "store": str(cache_dir() / "features"),
+                "weights": {name: str(path) for name, path in weights.items()},
+            }
+        )
+
+    def fetch(self, backbone: str) -> Weights:
+        """Have the weights of a backbone on this machine.
+
+        Raises:
+            BenchError: they cannot be had.
+        """
+        return Weights(**self._ask({"do": "fetch", "backbone": backbone})["weights"])
+
+    def open(self, case: str, sets: Mapping[str, tuple[Path, tuple[str, ...]]]) -> None:
+        """Name the image sets (pixels as .npy, digests) that requests for ``case`` may refer to."""
+        described = {name: {"path": str(p), "digests": d} for name, (p, d) in sets.items()}
+        self._ask({"do": "open", "case": case, "sets": described})
+
+    def features(
+        self, case: str, set_name: str, backbone: str, layer: str, listen: Listener
+    ) -> Shard:
+        """Return the shard with the features of one set of an open case.
+
+        Raises:
+            BenchError: the backbone is unknown or its weights cannot be had.
+            FeatureError: the extraction failed.
+        """
+        request = {"case": case, "set_name": set_name, "backbone": backbone, "layer": layer}
+        answer = self._ask({"do": "features", **request}, listen)
+        weights = Weights(**answer["weights"])
+        return Shard(Path(answer["path"]), weights, answer["hits"], answer["misses"])
+
+    def close(self) -> None:
+        """End the service."""
+        self._channel.close()
+        self._process.terminate()
+        self._process.wait()
+
+    def __enter__(self) -> FeatureClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, request: dict[str, Any], listen: Listener | None = None) -> dict[str, Any]:
+        try:
+            self._channel.send(request)
+            while message := self._channel.receive():
+                if "answered" in message:
+                    break
+                if listen:
+                    listen(message)
+        except ChannelClosedError:
+            code = self._process.wait()
+            raise FeatureError(f"the feature service ended (exit {code})") from None
+        if message is None or "error" in message:
+            error = message["error"] if message else "no answer"
+            raise BenchError(error) if message and message["input"] else FeatureError(error)
+        return message

@@ -1,0 +1,133 @@
+"""Networks by timm: loading weights, and the preprocessing that the weights' own config states."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from huggingface_hub.constants import ENDPOINT
+from timm.data import resolve_data_config
+from timm.models import load_state_dict
+from torch import nn
+from torchvision.transforms.v2 import functional as transform
+from torchvision.transforms.v2 import InterpolationMode
+
+from harness.errors import BenchError, did_you_mean
+from harness.plugins import describe
+
+
+class PixelExtractor:
+    """Grey values in [0, 1], reduced with antialiasing so that no side exceeds ``side``."""
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+        self.preprocessing = f"grey/255, at most {side} x {side} by antialiased bilinear reduction"
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Turn (B, H, W) uint8 into (B, h * w) float32."""
+        grey = pixels.float() / 255
+        height, width = (min(length, self.side) for length in grey.shape[-2:])
+        if grey.shape[-2:] != (height, width):
+            grey = transform.resize(grey, [height, width], antialias=True)
+        return grey.flatten(1)
+
+
+class NetworkExtractor:
+    """A frozen network without its classifier, behind the preprocessing of its weights."""
+
+    def __init__(self, network: nn.Module, device: str, precision: str) -> None:
+        config = resolve_data_config({}, model=network)
+        self.side = int(config["input_size"][-1])
+        self.scaled = math.floor(self.side / config["crop_pct"])
+        self.interpolation = InterpolationMode(config["interpolation"])
+        self.device = torch.device(device)
+        self.bf16 = precision == "bf16"
+        self.mean = torch.tensor(config["mean"], device=device).view(1, 3, 1, 1)
+        self.deviation = torch.tensor(config["std"], device=device).view(1, 3, 1, 1)
+        self.network = network.eval().to(device, memory_format=torch.channels_last)
+        self.preprocessing = (
+            f"grey to 3 channels, shorter side to {self.scaled} ({config['interpolation']}, "
+            f"antialiased), centre {self.side}, mean {config['mean']}, std {config['std']}"
+        )
+
+    @torch.inference_mode()
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Turn (B, H, W) uint8 into (B, D) float32 pooled features."""
+        grey = pixels.unsqueeze(1).float() / 255
+        grey = transform.resize(grey, [self.scaled], self.interpolation, antialias=True)
+        grey = transform.center_crop(grey, [self.side, self.side]).clamp(0, 1)
+        images = ((grey - self.mean) / self.deviation).contiguous(
+            memory_format=torch.channels_last
+        )
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            features: torch.Tensor = self.network(images)
+        return features.float()
+
+
+def from_file(name: str, path: Path, *, renamed: bool = False) -> nn.Module:
+    """Build a timm model and load all its weights from ``path``, refusing any that do not fit.
+
+    Raises:
+        BenchError: timm knows no such model, or the file does not hold its weights.
+    """
+    _known(name)
+    try:
+        if renamed:
+            network = timm.create_model(name)
+            tensors = load_state_dict(str(path), use_ema=False).values()
+            network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
+        else:
+            overlay = {"file": str(path)}
+            network = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise BenchError(f"weights of {name}: {path} does not fit the model: {reason}") from None
+    network.reset_classifier(0)
+    headless: nn.Module = network
+    return headless
+
+
+def from_seed(name: str, seed: int) -> nn.Module:
+    """Build a timm model with random weights drawn from ``seed``."""
+    _known(name)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network: nn.Module = timm.create_model(name, num_classes=0)
+    return network
+
+
+def download(name: str) -> tuple[str, Path]:
+    """Fetch the weights that timm names for a model; return their source and the local file.
+
+    Raises:
+        BenchError: the model is unknown, has no weights on the hub, or the hub is not reachable.
+    """
+    from huggingface_hub import hf_hub_download, list_repo_files
+    from huggingface_hub.utils import get_session
+
+    _known(name)
+    config: Any = timm.get_pretrained_cfg(name)
+    if config is None or not config.hf_hub_id:
+        raise BenchError(f"backbone {name}: timm names no weights; give --weights {name}=FILE")
+    try:
+        # One plain request first: the hub's client would retry for half a minute without a network.
+        get_session().head(f"{ENDPOINT}/{config.hf_hub_id}", timeout=10)
+        held = list_repo_files(config.hf_hub_id)
+        file = "model.safetensors" if "model.safetensors" in held else "pytorch_model.bin"
+        path = hf_hub_download(config.hf_hub_id, file)
+    except Exception as error:
+        raise BenchError(
+            f"backbone {name}: its weights ({config.hf_hub_id}) are not on this machine and cannot "
+            f"be fetched ({describe(error)[:120]}); give a local file with --weights {name}=FILE "
+            f"or choose a backbone that works offline: bench list backbones"
+        ) from None
+    return f"hub:{config.hf_hub_id}", Path(path)
+
+
+def _known(name: str) -> None:
+    if not timm.is_model(name):
+        hint = did_you_mean(name, timm.list_models())
+        raise BenchError(f"backbone {name}: timm knows no such model{hint}")

@@ -1,0 +1,161 @@
+"""The feature service: the only process that runs backbones and writes the store.
+
+It is trusted and never sees a method's code. It answers, in this order of use: ``fetch`` (weights
+of a backbone), ``open`` (the image sets of a case), ``features`` (the shard with a set's rows). A
+case is extracted whole before any of its rows is handed out, so that the time an answer takes
+tells nothing about which images were known before.
+
+Run as ``python -m harness.features.service DESCRIPTOR`` with the descriptor of a socket.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.channel import Channel, ChannelClosedError
+from harness.errors import BenchError
+from harness.features.backbones import Backbone, Extractor, find_backbone
+from harness.features.store import Extraction, FeatureStore, Key
+from harness.features.weights import Weights
+from harness.plugins import describe, load_trusted
+
+BATCH = 32  # fixed and padded, so that an image's features do not depend on its neighbours
+
+
+@dataclass(frozen=True)
+class StoredSet:
+    """The pixels of one set of a case."""
+
+    path: Path  # .npy, (N, H, W) uint8
+    digests: tuple[str, ...]  # hex, in the order of the pixels
+
+
+@dataclass
+class OpenCase:
+    """A case, and what was extracted of it so far."""
+
+    sets: dict[str, StoredSet]
+    extracted: dict[tuple[str, str], dict[str, Extraction]] = field(default_factory=dict)
+
+
+class FeatureService:
+    """Backbones, store and open cases behind one channel."""
+
+    def __init__(self, channel: Channel, settings: dict[str, Any]) -> None:
+        self.channel = channel
+        self.device: str = settings["device"]
+        self.precision: str = settings["precision"]
+        self.files = {name: Path(path) for name, path in settings["weights"].items()}
+        self.store = FeatureStore(Path(settings["store"]))
+        self.packaged = load_trusted().backbones()
+        self.loaded: dict[str, tuple[Weights, Extractor]] = {}
+        self.cases: dict[str, OpenCase] = {}
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer one request; what went wrong is an answer too."""
+        try:
+            match request.pop("do"):
+                case "fetch":
+                    return {"weights": asdict(self._backbone(request["backbone"]).fetch())}
+                case "open":
+                    return self._open(**request)
+                case "features":
+                    return self._features(**request)
+                case other:
+                    raise ValueError(f"unknown request {other!r}")
+        except BenchError as error:
+            return {"error": str(error), "input": True}
+        except Exception as error:
+            return {"error": describe(error), "input": False}
+
+    def _open(self, case: str, sets: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        self.cases.clear()
+        self.cases[case] = OpenCase(
+            {name: StoredSet(Path(s["path"]), tuple(s["digests"])) for name, s in sets.items()}
+        )
+        return {}
+
+    def _features(self, case: str, set_name: str, backbone: str, layer: str) -> dict[str, Any]:
+        opened = self.cases[case]
+        if set_name not in opened.sets:
+            raise BenchError(f"the case has no set {set_name}")
+        if layer != "pool":
+            raise BenchError(f"backbone {backbone} has no layer {layer!r}; it has: pool")
+        first = (backbone, layer) not in opened.extracted
+        weights, extractor = self._load(backbone)
+        if first:
+            key = Key(weights, layer, extractor.preprocessing, self.precision)
+            opened.extracted[backbone, layer] = {
+                name: self._extract(key, images, extractor) for name, images in opened.sets.items()
+            }
+        extracted = opened.extracted[backbone, layer]
+        return {
+            "path": str(extracted[set_name].path),
+            "weights": asdict(weights),
+            "hits": sum(e.hits for e in extracted.values()) if first else 0,
+            "misses": sum(e.misses for e in extracted.values()) if first else 0,
+        }
+
+    def _backbone(self, name: str) -> Backbone:
+        return find_backbone(name, self.packaged, self.files)
+
+    def _load(self, name: str) -> tuple[Weights, Extractor]:
+        if name not in self.loaded:
+            backbone = self._backbone(name)
+            self.loaded[name] = backbone.fetch(), backbone.load(self.device, self.precision)
+        return self.loaded[name]
+
+    def _extract(self, key: Key, images: StoredSet, extractor: Extractor) -> Extraction:
+        pixels = np.load(images.path, mmap_mode="r")
+
+        def compute(missing: NDArray[np.intp]) -> NDArray[np.float32]:
+            return self._batches(pixels, missing, extractor, key.weights.backbone)
+
+        return self.store.rows(key, images.digests, compute, self._say)
+
+    def _batches(
+        self, pixels: NDArray[np.uint8], rows: Sequence[int], extractor: Extractor, what: str
+    ) -> NDArray[np.float32]:
+        parts, told = [], time.monotonic()
+        for start in range(0, len(rows), BATCH):
+            chosen = rows[start : start + BATCH]
+            batch = np.zeros((BATCH, *pixels.shape[1:]), np.uint8)
+            batch[: len(chosen)] = pixels[chosen]
+            features = extractor(torch.from_numpy(batch).to(self.device))
+            parts.append(features[: len(chosen)].cpu().numpy())
+            if time.monotonic() - told > 0.2:
+                told = time.monotonic()
+                done = start + len(chosen)
+                self.channel.send({"progress": f"features {what}", "done": done, "of": len(rows)})
+        return np.concatenate(parts)
+
+    def _say(self, text: str) -> None:
+        self.channel.send({"log": text})
+
+
+def main() -> None:
+    """Serve until the parent closes the channel."""
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    try:
+        settings = channel.receive()
+        assert settings is not None
+        torch.set_num_threads(settings["threads"])
+        service = FeatureService(channel, settings)
+        while request := channel.receive():
+            channel.send({**service.answer(request), "answered": True})
+    except (ChannelClosedError, KeyboardInterrupt):
+        return
+
+
+if __name__ == "__main__":
+    main()

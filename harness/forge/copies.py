@@ -1,0 +1,49 @@
+"""Planted copies: training images as a generator that leaks would give them back."""
+
+from dataclasses import astuple, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How much a copy differs from its original; all zeros makes it equal.
+
+    Raises:
+        ValueError: A value is negative or not finite.
+    """
+
+    blur: float = 0.0  # sd of a Gaussian, in pixels
+    noise: float = 0.0  # sd of white noise, in grey levels
+    gain: float = 0.0  # relative sd of one factor per image on the contrast round its mean
+
+    def __post_init__(self) -> None:
+        if not all(np.isfinite(value) and value >= 0 for value in astuple(self)):
+            raise ValueError(f"blur, noise and gain must be finite and at least 0, not {self}")
+
+
+def degrade(
+    images: NDArray[np.uint8], fidelity: Fidelity, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Return one degraded copy of every image.
+
+    Args:
+        images: (N, H, W) uint8 greys.
+        fidelity: How far the copies may be from the originals.
+        rng: Source of the gains and the noise. It is drawn from alike at every fidelity, so that
+            two fidelities give copies that differ in strength only.
+
+    Returns:
+        (N, H, W) uint8 greys, rounded and clipped to 0..255.
+    """
+    from scipy import ndimage
+
+    copies = images.astype(np.float64)
+    gains = 1 + fidelity.gain * rng.standard_normal((len(images), 1, 1))
+    noise = fidelity.noise * rng.standard_normal(images.shape)
+    if fidelity.blur > 0:
+        copies = ndimage.gaussian_filter(copies, (0, fidelity.blur, fidelity.blur), mode="nearest")
+    means = copies.mean(axis=(1, 2), keepdims=True)
+    copies = means + gains * (copies - means) + noise
+    return np.asarray(np.rint(copies.clip(0, 255)), np.uint8)

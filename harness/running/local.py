@@ -1,0 +1,304 @@
+"""The local engine: runs one case after another on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.channel import Channel, ChannelClosedError
+from harness.datasets.cases import Case
+from harness.errors import BenchError
+from harness.features.client import FeatureClient, FeatureError
+from harness.features.weights import Weights
+from harness.files import cache_dir
+from harness.method import Task
+from harness.running.job import Job
+from harness.running.plan import Cell
+from harness.running.processes import Spawned, Template, Worker
+from harness.running.records import Status
+from harness.running.sealing import SealedSet, seal
+
+LOG_LINES = 20  # of a worker's output, kept when it does not end well
+Progress = Callable[[str, int, int | None], None]  # what, done, of how many
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How cells run on this machine."""
+
+    device: str
+    precision: str
+    threads: int
+    weights: Mapping[str, Path]  # given by --weights NAME=FILE
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What came of one case."""
+
+    status: Status
+    reason: str | None = None
+    log: tuple[str, ...] = ()
+    scores: NDArray[np.float64] | None = None  # (N,) or (N, C), in the order of the questions
+    labels: NDArray[np.int64] | None = None  # (N,)
+    weights: tuple[Weights, ...] = ()
+    hits: int = 0
+    misses: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+class LocalEngine:
+    """Feature service, template and workers of a run; use as a context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        runs = cache_dir() / "runs"
+        runs.mkdir(parents=True, exist_ok=True)
+        _sweep(runs)
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=runs))
+        self._features: FeatureClient | None = None
+        self._template: Template | None = None
+        self._cases = 0
+
+    @property
+    def features(self) -> FeatureClient:
+        """The feature service, started when first needed."""
+        if self._features is None:
+            s = self.settings
+            self._features = FeatureClient(s.device, s.precision, s.threads, s.weights)
+        return self._features
+
+    def warm_up(self) -> None:
+        """Start the processes that the first case will need, so that their imports overlap."""
+        self._start_template()
+        _ = self.features
+
+    def run(self, cell: Cell, case: Case, progress: Progress) -> Answer:
+        """Have one case answered by a worker.
+
+        Args:
+            cell: the method, its parameters and the seed.
+            case: training part and questions.
+            progress: told how far the worker or the feature service is.
+        """
+        self._cases += 1
+        folder = self._folder / str(self._cases)
+        scratch = folder / "scratch"
+        scratch.mkdir(parents=True)
+        try:
+            sealed = seal(case, cell.task, cell.card.access, folder)
+            job = self._job(cell, case, sealed, scratch)
+            started = time.monotonic()
+            answer = self._attend(job, sealed, folder / "log", progress)
+            seconds = {**answer.seconds, "seconds": time.monotonic() - started}
+            checked = _checked(answer, case, cell.task, job.classes)
+            return replace(checked, seconds=seconds)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """End all processes of the run and remove its folder."""
+        if self._template is not None:
+            self._template.close()
+        if self._features is not None:
+            self._features.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> LocalEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _job(
+        self, cell: Cell, case: Case, sealed: Mapping[str, SealedSet], scratch: Path
+    ) -> Job:
+        return Job(
+            plugin=cell.card.family,
+            method=cell.card.name,
+            parameters=cell.parameters,
+            budget=cell.budget.value,
+            seed=cell.seed,
+            classes=len(case.classes),
+            device=self.settings.device,
+            threads=self.settings.threads,
+            scratch=str(scratch),
+            sets={name: str(s.path) for name, s in sealed.items()},
+        )
+
+    def _attend(
+        self, job: Job, sealed: Mapping[str, SealedSet], log: Path, progress: Progress
+    ) -> Answer:
+        """Start a worker and serve it until it has answered or is gone."""
+        ours, theirs = socket.socketpair()
+        channel = Channel(ours)
+        with log.open("wb") as output:
+            process = self._start(theirs, output.fileno())
+        theirs.close()
+        costs = Costs()
+        last: dict[str, Any] | None = None
+        opened = False
+        try:
+            channel.send(asdict(job))
+            while last is None and (message := channel.receive()) is not None:
+                match message.get("say"):
+                    case "progress":
+                        progress(str(message["what"]), int(message["done"]), message["of"])
+                    case "log":
+                        with log.open("a") as output_text:
+                            output_text.write(f"{message['text']}\n")
+                    case "features":
+                        if not opened:
+                            self._open(job, sealed)
+                            opened = True
+                        channel.send(self._serve(job, message, costs, progress))
+                    case _:
+                        last = message
+        except ChannelClosedError:
+            pass
+        except (KeyError, TypeError, ValueError) as error:
+            last = {"say": "failed", "reason": f"the worker broke the protocol: {error!r}"}
+        finally:
+            channel.close()
+        code = process.wait()
+        return _outcome(last, code, costs, _tail(log))
+
+    def _open(self, job: Job, sealed: Mapping[str, SealedSet]) -> None:
+        self.features.open(job.scratch, {n: (s.path, s.digests) for n, s in sealed.items()})
+
+    def _serve(
+        self, job: Job, message: Mapping[str, Any], costs: Costs, progress: Progress
+    ) -> dict[str, Any]:
+        def listen(event: dict[str, Any]) -> None:
+            if "progress" in event:
+                progress(event["progress"], event["done"], event["of"])
+            else:
+                costs.said.append(event["log"])
+
+        try:
+            shard = self.features.features(
+                job.scratch, message["set_name"], message["backbone"], message["layer"], listen
+            )
+        except (BenchError, FeatureError) as error:
+            return {"error": str(error)}
+        costs.hits += shard.hits
+        costs.misses += shard.misses
+        costs.weights[shard.weights.backbone] = shard.weights
+        return {"path": str(shard.path)}
+
+    def _start(self, channel: socket.socket, log: int) -> Worker:
+        if self.settings.device == "cpu":
+            return self._start_template().fork(channel, log)
+        return Spawned(channel, log)
+
+    def _start_template(self) -> Template:
+        if self._template is None:
+            self._template = Template()
+        return self._template
+
+
+class Costs:
+    """What the features of a case cost, summed over its requests."""
+
+    def __init__(self) -> None:
+        self.hits = self.misses = 0
+        self.weights: dict[str, Weights] = {}
+        self.said: list[str] = []
+
+
+def choose_device(wanted: str) -> str:
+    """Return the device to compute on; ``auto`` takes an accelerator when there is one.
+
+    Raises:
+        BenchError: the device is unknown or not on this machine.
+    """
+    if wanted == "auto":
+        hints = (Path("/proc/driver/nvidia"), Path("/dev/kfd"), Path("/dev/dxg"))
+        if sys.platform != "darwin" and not any(hint.exists() for hint in hints):
+            return "cpu"  # said without importing torch
+    elif wanted == "cpu":
+        return wanted
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto":
+        return next((device for device, found in there.items() if found), "cpu")
+    if not there.get(wanted):
+        known = "it is not on this machine" if wanted in there else "choose auto, cpu, cuda or mps"
+        raise BenchError(f"--device {wanted}: {known}")
+    return wanted
+
+
+def _outcome(
+    last: Mapping[str, Any] | None, code: int, costs: Costs, log: tuple[str, ...]
+) -> Answer:
+    spent: dict[str, Any] = {
+        "weights": tuple(costs.weights[name] for name in sorted(costs.weights)),
+        "hits": costs.hits,
+        "misses": costs.misses,
+    }
+    if last is None:
+        how = f"signal {-code}" if code < 0 else f"exit {code}"
+        return Answer(Status.CRASHED, f"the worker's process ended ({how})", log, **spent)
+    if last.get("say") != "prediction":
+        reason = str(last.get("reason", "the worker broke the protocol"))[:500]
+        return Answer(Status.FAILED, reason, log, **spent)
+    try:
+        scores = np.array(last["scores"], np.float64)
+        labels = np.array(last["labels"])
+        seconds = {"fit": float(last["fit"]), "score": float(last["score"])}
+    except (KeyError, TypeError, ValueError) as error:
+        return Answer(Status.FAILED, f"the answer is not readable: {error}", log, **spent)
+    return Answer(Status.OK, None, (), scores, labels, seconds=seconds, **spent)
+
+
+def _checked(answer: Answer, case: Case, task: Task, classes: int) -> Answer:
+    """Return the answer, or the reason why it is none."""
+    if answer.status is not Status.OK or answer.scores is None or answer.labels is None:
+        return answer
+    asked = len(case.asked)
+    shape = (asked,) if task is Task.MEMBERSHIP else (asked, classes)
+    if answer.scores.shape != shape or answer.labels.shape != (asked,):
+        wrong = f"scores {answer.scores.shape} and labels {answer.labels.shape}"
+        reason = f"{wrong}; expected {shape} and {(asked,)}"
+    elif not np.isfinite(answer.scores).all():
+        reason = f"{int((~np.isfinite(answer.scores)).sum())} scores are not finite"
+    elif not np.isin(answer.labels, np.arange(classes)).all():
+        reason = f"labels must be 0 to {classes - 1}"
+    else:
+        return replace(answer, labels=answer.labels.astype(np.int64))
+    return replace(answer, status=Status.FAILED, reason=reason)
+
+
+def _tail(log: Path) -> tuple[str, ...]:
+    lines = log.read_text(errors="replace").splitlines()
+    return tuple(line[:400] for line in lines[-LOG_LINES:])
+
+
+def _sweep(runs: Path) -> None:
+    """Remove the folders of runs whose process is gone."""
+    for folder in runs.iterdir():
+        pid = folder.name.partition("-")[0]
+        if pid.isdecimal() and not _alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

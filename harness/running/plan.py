@@ -1,0 +1,152 @@
+"""The plan: which cells a command asks for, and which of them are finished already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.cards import Card
+from harness.datasets.cases import Protocol
+from harness.datasets.dataset import Dataset
+from harness.errors import BenchError
+from harness.features.backbones import Backbone, find_backbone
+from harness.files import json_digest
+from harness.method import Budget, Task
+from harness.running.records import Record, RecordStore, Status, seconds_by_method
+from harness.scoring import SCORING_VERSION
+
+UNKNOWN_SECONDS = {True: 20.0, False: 2.0}  # of a cell that never ran: with and without a backbone
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """Method x parameters x budget x data set x protocol x seed."""
+
+    card: Card
+    parameters: dict[str, Any]  # in force
+    changed: dict[str, Any]  # given by --set
+    budget: Budget
+    dataset: Dataset
+    protocol: Protocol
+    seed: int
+    precision: str
+
+    @property
+    def task(self) -> Task:
+        """The task of method and data set."""
+        return self.card.task
+
+    @property
+    def key(self) -> str:
+        """Digest of all that the result depends on, except the weights that the record names."""
+        return json_digest(
+            {
+                "method": self.card.name,
+                "source": self.card.source_digest,
+                "parameters": self.parameters,
+                "access": self.card.access,
+                "budget": self.budget,
+                "dataset": self.dataset.fingerprint,
+                "protocol": self.protocol,
+                "seed": self.seed,
+                "precision": self.precision,
+                "scoring": SCORING_VERSION,
+            }
+        )
+
+    @property
+    def backbones(self) -> list[str]:
+        """The backbones that the parameters name: fields called ``backbone`` or ``backbones``."""
+        named = [self.parameters.get("backbone"), *self.parameters.get("backbones", ())]
+        return [name for name in named if isinstance(name, str)]
+
+    def stem(self, store: RecordStore) -> Path:
+        """Return where the cell's record lies, without ending."""
+        return store.stem(
+            self.dataset.entry.name,
+            self.card.name,
+            self.changed,
+            self.protocol,
+            self.budget,
+            self.seed,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is to be done, quick cells of each data set first, and what is done already."""
+
+    todo: tuple[Cell, ...]
+    done: tuple[Cell, ...]
+    estimate: float | None  # seconds for ``todo``; None when nothing like it ran before
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All cells that the command asks for."""
+        return self.done + self.todo
+
+
+@dataclass(frozen=True)
+class WeightsAtHand:
+    """Finds out which weights a backbone would have now, without network or torch."""
+
+    packaged: Mapping[str, Backbone]
+    files: Mapping[str, Path]
+
+    def digest(self, backbone: str) -> str | None:
+        """Return the digest of a backbone's weights, ``None`` when they are not at hand."""
+        weights = find_backbone(backbone, self.packaged, self.files).at_hand()
+        return weights.sha256 if weights else None
+
+    def match(self, record: Record) -> bool:
+        """Tell whether a record's weights are those that a new run would use."""
+        return all(self.digest(used.backbone) == used.sha256 for used in record.weights)
+
+
+def make_plan(
+    cells: Iterable[Cell], store: RecordStore, weights: WeightsAtHand, *, fresh: bool
+) -> Plan:
+    """Divide cells into those to run and those whose record still holds.
+
+    A record holds when it ended well and nothing that the cell depends on has changed since.
+
+    Args:
+        cells: all that the command asks for.
+        store: the working records.
+        weights: to see whether a record's weights are today's.
+        fresh: run everything again.
+    """
+    todo, done = [], []
+    for cell in cells:
+        record = store.read(cell.stem(store))
+        holds = record is not None and record.status is Status.OK and record.key == cell.key
+        finished = holds and not fresh and record is not None and weights.match(record)
+        (done if finished else todo).append(cell)
+    past = seconds_by_method(record for name in store.datasets() for record in store.of(name))
+    order = {cell.dataset.entry.name: i for i, cell in reversed(list(enumerate(todo)))}
+    todo.sort(key=lambda c: (order[c.dataset.entry.name], _seconds(c, past), c.card.name, c.seed))
+    estimate = sum(_seconds(cell, past) for cell in todo) if past else None
+    return Plan(tuple(todo), tuple(done), estimate)
+
+
+def applicable(cards: Iterable[Card], dataset: Dataset) -> list[Card]:
+    """Return the methods that answer the data set's task.
+
+    Raises:
+        BenchError: none does.
+    """
+    found = [card for card in cards if card.task is dataset.entry.task]
+    if not found:
+        task = dataset.entry.task.value
+        raise BenchError(
+            f"none of the chosen methods answers the task of {dataset.entry.name} ({task}); "
+            f"see the task column of: bench list methods"
+        )
+    return found
+
+
+def _seconds(cell: Cell, past: Mapping[str, float]) -> float:
+    guess = UNKNOWN_SECONDS[any(name != "pixels" for name in cell.backbones)]
+    return past.get(cell.card.name, guess)

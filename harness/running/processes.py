@@ -1,0 +1,81 @@
+"""The processes that run workers: forked from a template, or spawned where a fork will not do."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from typing import Protocol
+
+from harness.channel import Channel
+
+KEPT_ENVIRONMENT = (
+    "PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES", "BENCH_DISABLE_PLUGINS",
+)  # fmt: skip
+
+
+class Worker(Protocol):
+    """A started worker."""
+
+    def wait(self) -> int:
+        """Wait for its end; return the exit code, negative for a signal."""
+
+
+class Template:
+    """The process that CPU workers are forked from."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-P", "-m", "harness.running.template", str(theirs.fileno())]
+        self._process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_environment(),
+            start_new_session=True,
+        )  # fmt: skip
+        theirs.close()
+        self._control = ours
+        self._reports = Channel(ours)
+
+    def fork(self, channel: socket.socket, log: int) -> Worker:
+        """Fork a worker onto one end of a channel, its output going to ``log``."""
+        socket.send_fds(self._control, [b"F"], [channel.fileno(), log])
+        return Forked(self._reports)
+
+    def close(self) -> None:
+        """End the template and its workers."""
+        self._control.close()
+        self._process.wait()
+
+
+class Forked(Worker):
+    """A worker forked from the template, which reports its end."""
+
+    def __init__(self, reports: Channel) -> None:
+        self._reports = reports
+
+    def wait(self) -> int:
+        """Wait for the template's report."""
+        report = self._reports.receive()
+        assert report is not None
+        return int(report["code"])
+
+
+class Spawned(Worker):
+    """A worker of its own, for devices whose state does not survive a fork."""
+
+    def __init__(self, channel: socket.socket, log: int) -> None:
+        command = [sys.executable, "-P", "-m", "harness.running.worker", str(channel.fileno())]
+        self._process = subprocess.Popen(
+            command, pass_fds=[channel.fileno()], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            env=_environment(), start_new_session=True,
+        )  # fmt: skip
+
+    def wait(self) -> int:
+        """Wait for the process."""
+        return self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+    return {**kept, "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES", "PYTHONWARNINGS": "ignore"}

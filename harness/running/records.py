@@ -1,0 +1,167 @@
+"""Records: what one cell gave, written whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.files import json_digest, read_json, write_json
+from harness.method import Access, Budget, Task
+
+SCHEMA = 1
+
+
+class Status(StrEnum):
+    """How a cell ended."""
+
+    OK = "ok"
+    FAILED = "failed"  # the method raised, or answered something that is no answer
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"  # its process died
+    REFUSED = "refused"  # it tried what a method may not do
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MethodFacts(_Facts):
+    """The method of a cell, as it ran."""
+
+    name: str
+    family: str
+    version: str
+    source_digest: str
+    parameters: dict[str, Any]  # in force
+    changed: dict[str, Any]  # given by --set
+    budget: Budget
+    access: tuple[Access, ...]
+    control: bool
+
+
+class DatasetFacts(_Facts):
+    """The data set of a cell."""
+
+    name: str
+    fingerprint: str
+
+
+class Figure(_Facts):
+    """A metric with its 95 % interval; without a value or an interval, ``note`` says why."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    groups: int
+    note: str | None = None
+
+
+class PredictionFacts(_Facts):
+    """The file with the answers, beside the record."""
+
+    path: str
+    sha256: str
+
+
+class WeightFacts(_Facts):
+    """A backbone that the cell used."""
+
+    backbone: str
+    source: str
+    sha256: str
+
+
+class CacheFacts(_Facts):
+    """Images whose features were in the store, and those that had to be computed."""
+
+    hits: int = 0
+    misses: int = 0
+
+
+class Record(_Facts):
+    """One cell: method x parameters x budget x data set x protocol x seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    key: str  # digest of all that the cell depends on, but for the weights named below
+    task: Task
+    method: MethodFacts
+    dataset: DatasetFacts
+    protocol: str
+    seed: int
+    status: Status
+    reason: str | None = None
+    log: tuple[str, ...] = ()  # the last lines of a cell that did not end well
+    metrics: dict[str, Figure] = {}
+    predictions: PredictionFacts | None = None
+    weights: tuple[WeightFacts, ...] = ()
+    environment: dict[str, Any] = {}
+    timing: dict[str, float] = {}
+    cache: CacheFacts = CacheFacts()
+
+    def comparable(self) -> dict[str, Any]:
+        """Return the record without what differs between two runs of the same cell."""
+        return self.model_dump(mode="json", exclude={"environment", "timing", "cache"})
+
+
+class RecordStore:
+    """The working records in a folder: ``<dataset>/<method>@<protocol>-<budget>-<seed>.json``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def stem(
+        self,
+        dataset: str,
+        method: str,
+        changed: dict[str, Any],
+        protocol: str,
+        budget: Budget,
+        seed: int,
+    ) -> Path:
+        """Return where a cell's files lie, without their ending."""
+        mark = f"+{json_digest(changed)[:8]}" if changed else ""
+        return self.root / dataset / f"{method}{mark}@{protocol}-{budget}-{seed}"
+
+    def read(self, stem: Path) -> Record | None:
+        """Return a record; one that is absent, damaged or of another schema is ``None``."""
+        content = read_json(with_ending(stem, ".json"))
+        if content is None:
+            return None
+        try:
+            return Record.model_validate(content)
+        except ValidationError:
+            return None
+
+    def write(self, stem: Path, record: Record) -> None:
+        """Write a record whole or not at all."""
+        write_json(with_ending(stem, ".json"), record.model_dump(mode="json"))
+
+    def datasets(self) -> list[str]:
+        """Return the names of the data sets that have records."""
+        if not self.root.is_dir():
+            return []
+        return sorted(path.name for path in self.root.iterdir() if any(path.glob("*@*.json")))
+
+    def of(self, dataset: str) -> Iterator[Record]:
+        """Yield the readable records of a data set, by file name."""
+        for path in sorted((self.root / dataset).glob("*@*.json")):
+            record = self.read(path.with_name(path.name.removesuffix(".json")))
+            if record is not None:
+                yield record
+
+
+def with_ending(stem: Path, ending: str) -> Path:
+    """Return ``stem`` with an ending; names may hold dots, so ``Path.with_suffix`` will not do."""
+    return stem.with_name(stem.name + ending)
+
+
+def seconds_by_method(records: Iterable[Record]) -> dict[str, float]:
+    """Return how long each method took when it last ran, to tell quick cells from slow ones."""
+    return {record.method.name: record.timing.get("seconds", 0.0) for record in records}

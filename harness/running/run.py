@@ -1,0 +1,227 @@
+"""Running a plan: each cell is answered, scored and recorded; one that fails spares the rest."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, Protocol
+
+import numpy as np
+
+from harness import __version__
+from harness.datasets.cases import Case, make_cases, with_null_pool
+from harness.files import write_text
+from harness.method import Access, Task
+from harness.running.local import Answer, LocalEngine, Settings
+from harness.running.plan import Cell, Plan
+from harness.running.records import (
+    CacheFacts,
+    DatasetFacts,
+    Figure,
+    MethodFacts,
+    PredictionFacts,
+    Record,
+    RecordStore,
+    Status,
+    WeightFacts,
+    with_ending,
+)
+from harness.scoring.metrics import Metric, attribution_metrics, auc_metric, membership_metrics
+
+NULL_AUC = "auc_null_pool"  # the method's AUC with the pools of a generator that saw no question
+
+
+class Reporter(Protocol):
+    """Whoever is told how the run goes."""
+
+    def begin(self, plan: Plan) -> None:
+        """The plan is about to be run."""
+
+    def cell(self, cell: Cell, position: int) -> None:
+        """A cell begins."""
+
+    def progress(self, what: str, done: int, of: int | None) -> None:
+        """The cell at hand is at step ``done`` of ``of``."""
+
+    def finished(self, cell: Cell, record: Record) -> None:
+        """A cell has its record."""
+
+
+def run_plan(
+    plan: Plan,
+    store: RecordStore,
+    settings: Settings,
+    reporter: Reporter,
+    required: Iterable[str] = (),
+) -> list[Record]:
+    """Run the unfinished cells of a plan and write their records.
+
+    Args:
+        plan: what to do.
+        store: where the records go.
+        settings: how cells run on this machine.
+        reporter: told of every step.
+        required: backbones without whose weights nothing is started at all.
+
+    Returns:
+        The new records, in the order in which they were made.
+
+    Raises:
+        BenchError: a case cannot be made, or the weights of a required backbone cannot be had.
+    """
+    records = []
+    with LocalEngine(settings) as engine:
+        engine.warm_up()
+        for backbone in required:
+            engine.features.fetch(backbone)
+        reporter.begin(plan)
+        for position, cell in enumerate(plan.todo):
+            reporter.cell(cell, position)
+            record = run_cell(cell, engine, store, reporter)
+            store.write(cell.stem(store), record)
+            reporter.finished(cell, record)
+            records.append(record)
+    return records
+
+
+def run_cell(cell: Cell, engine: LocalEngine, store: RecordStore, reporter: Reporter) -> Record:
+    """Answer and score one cell; a method that fails gives a record that says so."""
+    cases = make_cases(cell.dataset, cell.protocol, cell.seed)
+    answers = []
+    for case in cases:
+        answers.append(engine.run(cell, case, reporter.progress))
+        if answers[-1].status is not Status.OK:
+            return _record(cell, engine.settings, answers)
+    nulls = _null_answers(cell, cases, engine, reporter)
+    if nulls and nulls[-1].status is not Status.OK:
+        return _record(cell, engine.settings, [*answers, *nulls])
+    predictions = _write_predictions(cell, cases, answers, store)
+    metrics = _metrics(cell, cases, answers, nulls)
+    record = _record(cell, engine.settings, [*answers, *nulls])
+    return record.model_copy(update={"metrics": metrics, "predictions": predictions})
+
+
+def answer_submission(cell: Cell, engine: LocalEngine, reporter: Reporter) -> tuple[Case, Answer]:
+    """Answer the questions of a data set whose truth may be secret."""
+    [case] = make_cases(cell.dataset, cell.protocol, cell.seed)
+    return case, engine.run(cell, case, reporter.progress)
+
+
+def _null_answers(
+    cell: Cell, cases: Sequence[Case], engine: LocalEngine, reporter: Reporter
+) -> list[Answer]:
+    """Answer the cases once more with the null pool in place of the pools, where there is one."""
+    answers: list[Answer] = []
+    if Access.POOL not in cell.card.access:
+        return answers
+    for case in cases:
+        null = with_null_pool(case, cell.dataset)
+        if null is None:
+            break
+        answers.append(engine.run(cell, null, reporter.progress))
+        if answers[-1].status is not Status.OK:
+            break
+    return answers
+
+
+def _metrics(
+    cell: Cell, cases: Sequence[Case], answers: Sequence[Answer], nulls: Sequence[Answer]
+) -> dict[str, Figure]:
+    truth = np.concatenate([case.truth for case in cases])
+    groups = np.concatenate([case.question_groups for case in cases])
+    labels = np.concatenate([answer.labels for answer in answers if answer.labels is not None])
+    folds = np.repeat(np.arange(len(cases)), [len(case.asked) for case in cases])
+    by_fold = folds if len(cases) > 1 else None
+    if cell.task is Task.ATTRIBUTION:
+        classes = len(cell.dataset.classes)
+        return _figures(attribution_metrics(truth, labels, groups, classes))
+    metrics = membership_metrics(truth, labels, _scores(answers), groups, by_fold)
+    if nulls:
+        metrics[NULL_AUC] = auc_metric(truth, _scores(nulls), groups, by_fold)
+    return _figures(metrics)
+
+
+def _scores(answers: Sequence[Answer]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.concatenate([answer.scores for answer in answers if answer.scores is not None])
+
+
+def _figures(metrics: Mapping[str, Metric]) -> dict[str, Figure]:
+    return {name: Figure(**asdict(metric)) for name, metric in metrics.items()}
+
+
+def _write_predictions(
+    cell: Cell, cases: Sequence[Case], answers: Sequence[Answer], store: RecordStore
+) -> PredictionFacts:
+    """Write the answers beside the record: image, label, scores and, with folds, the fold."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    classes = cell.dataset.classes
+    columns = ["score"] if cell.task is Task.MEMBERSHIP else [f"score_{name}" for name in classes]
+    writer.writerow(["image", "label", *columns, "case"])
+    for case, answer in zip(cases, answers, strict=True):
+        assert answer.scores is not None and answer.labels is not None
+        scores = answer.scores.reshape(len(answer.labels), -1).tolist()
+        rows = zip(case.asked.ids, answer.labels.tolist(), scores, strict=True)
+        writer.writerows([image, label, *map(repr, score), case.name] for image, label, score in rows)
+    path = with_ending(cell.stem(store), ".csv")
+    write_text(path, text.getvalue())
+    return PredictionFacts(
+        path=path.name, sha256=hashlib.sha256(text.getvalue().encode()).hexdigest()
+    )
+
+
+def _record(cell: Cell, settings: Settings, answers: Sequence[Answer]) -> Record:
+    last = answers[-1]
+    weights = {used.backbone: used for answer in answers for used in answer.weights}
+    return Record(
+        key=cell.key,
+        task=cell.task,
+        method=MethodFacts(
+            name=cell.card.name,
+            family=cell.card.family,
+            version=cell.card.version,
+            source_digest=cell.card.source_digest,
+            parameters=cell.parameters,
+            changed=cell.changed,
+            budget=cell.budget,
+            access=cell.card.access,
+            control=cell.card.control,
+        ),
+        dataset=DatasetFacts(name=cell.dataset.entry.name, fingerprint=cell.dataset.fingerprint),
+        protocol=cell.protocol,
+        seed=cell.seed,
+        status=last.status,
+        reason=last.reason,
+        log=last.log,
+        weights=tuple(WeightFacts(**asdict(weights[name])) for name in sorted(weights)),
+        environment=_environment(settings),
+        timing={
+            name: round(sum(answer.seconds.get(name, 0.0) for answer in answers), 3)
+            for name in ("seconds", "fit", "score")
+        },
+        cache=CacheFacts(
+            hits=sum(answer.hits for answer in answers),
+            misses=sum(answer.misses for answer in answers),
+        ),
+    )
+
+
+def _environment(settings: Settings) -> dict[str, Any]:
+    return {
+        "harness": __version__,
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "timm": version("timm"),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "device": settings.device,
+        "precision": settings.precision,
+        "threads": settings.threads,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

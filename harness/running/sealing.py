@@ -1,0 +1,65 @@
+"""Sealing: what of a case leaves the parent. Pixels, in an order that says nothing; no name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.datasets.cases import Case, Selection
+from harness.method import Task, granted
+
+
+@dataclass(frozen=True, eq=False)
+class SealedSet:
+    """One image set as a worker and the feature service find it."""
+
+    path: Path  # .npy, (N, H, W) uint8
+    digests: tuple[str, ...]  # for the feature service alone
+
+
+def seal(case: Case, task: Task, access: Iterable[str], folder: Path) -> dict[str, SealedSet]:
+    """Write the sets that ``access`` grants into ``folder`` under neutral names.
+
+    Args:
+        case: the case with its truth.
+        task: decides which sets there are.
+        access: what the method declares; other sets are not written.
+        folder: an empty folder; sets of the cache are linked into it, others written.
+
+    Returns:
+        The sets by the name under which a method asks for them, as in ``training.used``.
+    """
+    sealed: dict[str, SealedSet] = {}
+    for name, selection in _granted(case, task, access).items():
+        path = folder / f"{name.replace('/', '-')}.npy"
+        _write(selection, path)
+        sealed[name] = SealedSet(path, selection.digests)
+    return sealed
+
+
+def _granted(case: Case, task: Task, access: Iterable[str]) -> dict[str, Selection]:
+    sets = {f"training.{name}": s for name, s in case.training.items()}
+    sets |= {f"questions.{name}": s for name, s in case.questions.items()}
+    chosen: dict[str, Selection] = {}
+    for given, source in granted(task, access).items():
+        if not source.endswith("/"):
+            chosen[given] = sets[source]
+            continue
+        classes = [name for name in sets if name.startswith(source)]
+        chosen |= {f"{given}{index}": sets[name] for index, name in enumerate(classes)}
+    return chosen
+
+
+def _write(selection: Selection, path: Path) -> None:
+    whole = selection.whole()
+    if whole is not None:
+        try:
+            os.link(whole.path, path)
+        except OSError:
+            path.symlink_to(whole.path)
+        return
+    np.save(path, selection.pixels())

@@ -1,0 +1,80 @@
+"""The template: a small process that has imported torch, has run nothing and never held truth.
+
+Workers for the CPU are forked from it, so that a cell does not pay seconds of imports. It is told
+by one byte on its channel: ``F`` with a descriptor forks a worker on that descriptor, ``K`` kills
+the workers. It reports each worker's end as a JSON line, and ends them all when the parent goes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from contextlib import suppress
+
+from harness.running import worker
+
+WATCH_SECONDS = 0.02  # how soon the end of a worker is noticed
+
+
+def main() -> None:
+    """Serve until the parent closes the channel."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    workers: set[int] = set()
+    while True:
+        if select.select([control], [], [], WATCH_SECONDS if workers else None)[0]:
+            order, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+            if order == b"F":
+                workers.add(_fork(control, *descriptors))
+            else:
+                for pid in workers:
+                    _kill_group(pid)
+            if not order:
+                return
+        _reap(control, workers)
+
+
+def _fork(control: socket.socket, channel: int, log: int) -> int:
+    pid = os.fork()
+    if pid:
+        os.close(channel)
+        os.close(log)
+        return pid
+    code = 1
+    try:
+        control.close()
+        os.setpgid(0, 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
+        worker.main(socket.socket(fileno=channel))
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _reap(control: socket.socket, workers: set[int]) -> None:
+    for pid in list(workers):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            workers.remove(pid)
+            _kill_group(pid)  # whatever the method left running
+            report = {"pid": pid, "code": os.waitstatus_to_exitcode(status)}
+            control.sendall(json.dumps(report).encode() + b"\n")
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

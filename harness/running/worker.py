@@ -1,0 +1,142 @@
+"""The worker: imports one plugin and answers one case. It is not trusted and holds no truth.
+
+It is given pixels by path, a channel to the parent, an empty scratch folder, and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sized
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.channel import Channel
+from harness.discovery import find_method
+from harness.features.neighbours import nearest
+from harness.features.store import map_rows
+from harness.method import Budget, ImageSet, Metric, Prediction, Questions, Tools, Training
+from harness.plugins import describe
+from harness.running.job import Job
+
+T = TypeVar("T")
+
+
+class WorkerTools(Tools):
+    """The tools of one cell, on this side of the channel."""
+
+    def __init__(self, job: Job, channel: Channel) -> None:
+        self.device = job.device
+        self.seed = job.seed
+        self.rng = np.random.default_rng(job.seed)
+        self.budget = Budget(job.budget)
+        self.classes = job.classes
+        self.scratch = Path(job.scratch)
+        self._channel = channel
+        self._made: dict[str, Any] = {}
+
+    def features(
+        self, images: ImageSet, backbone: str, layer: str = "pool"
+    ) -> NDArray[np.float32]:
+        """See :meth:`harness.method.Tools.features`."""
+        request = {"set_name": images.name, "backbone": backbone, "layer": layer}
+        self._channel.send({"say": "features", **request})
+        answer = self._channel.receive()
+        assert answer is not None
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        rows = map_rows(Path(answer["path"]))
+        return rows if images.rows is None else rows[images.rows]
+
+    def neighbours(
+        self,
+        queries: NDArray[Any],
+        pool: NDArray[Any],
+        metric: Metric = "cosine",
+        k: int = 1,
+    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+        """See :meth:`harness.method.Tools.neighbours`."""
+        return nearest(queries, pool, metric, k, self.device)
+
+    def progress(self, steps: Iterable[T], what: str) -> Iterator[T]:
+        """See :meth:`harness.method.Tools.progress`."""
+        of = len(steps) if isinstance(steps, Sized) else None
+        told = 0.0
+        for done, step in enumerate(steps):
+            if time.monotonic() - told > 0.2:
+                told = time.monotonic()
+                self._channel.send({"say": "progress", "what": what, "done": done, "of": of})
+            yield step
+
+    def log(self, text: str) -> None:
+        """See :meth:`harness.method.Tools.log`."""
+        self._channel.send({"say": "log", "text": text})
+
+    def cached(self, key: str, make: Callable[[], T]) -> T:
+        """See :meth:`harness.method.Tools.cached`."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made
+
+
+def main(end: socket.socket) -> None:
+    """Do the job that the parent sends, then answer it."""
+    channel = Channel(end)
+    message = channel.receive()
+    assert message is not None
+    job = Job(**message)
+    _settle(job)
+    try:
+        channel.send({"say": "prediction", **_answer(job, channel)})
+    except Exception as error:
+        traceback.print_exc()
+        sys.stderr.flush()
+        channel.send({"say": "failed", "reason": describe(error)})
+
+
+def _settle(job: Job) -> None:
+    """Make the scratch folder this process's world, and its randomness the cell's own."""
+    os.chdir(job.scratch)
+    os.environ.update(HOME=job.scratch, TMPDIR=job.scratch)
+    torch.set_num_threads(job.threads)
+    torch.manual_seed(job.seed)
+    np.random.seed(job.seed % 2**32)  # noqa: NPY002  plugins may use the old generator
+    random.seed(job.seed)
+
+
+def _answer(job: Job, channel: Channel) -> dict[str, Any]:
+    method = find_method(job.plugin, job.method)(**job.parameters)
+    tools = WorkerTools(job, channel)
+    start = time.monotonic()
+    method.fit(Training(_part(job, "training")), tools)
+    fitted = time.monotonic()
+    prediction = method.score(Questions(_part(job, "questions")), tools)
+    if not isinstance(prediction, Prediction):
+        raise TypeError(f"score returned {type(prediction).__name__}, not a Prediction")
+    return {
+        "scores": np.asarray(prediction.scores, np.float64).tolist(),
+        "labels": np.asarray(prediction.labels).tolist(),
+        "fit": fitted - start,
+        "score": time.monotonic() - fitted,
+    }
+
+
+def _part(job: Job, part: str) -> dict[str, ImageSet]:
+    return {
+        name.removeprefix(f"{part}."): ImageSet(np.load(path, mmap_mode="r"), name)
+        for name, path in job.sets.items()
+        if name.startswith(f"{part}.")
+    }
+
+
+if __name__ == "__main__":
+    main(socket.socket(fileno=int(sys.argv[1])))

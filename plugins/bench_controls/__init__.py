@@ -1,0 +1,1 @@
+"""Controls: what can be had without detecting anything."""

@@ -1,0 +1,1 @@
+"""Nearest generated image in pixels: the plain baseline."""

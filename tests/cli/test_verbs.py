@@ -1,0 +1,109 @@
+import csv
+import io
+import json
+import subprocess
+
+import pytest
+
+
+def small(bench, **options):
+    return ("--datasets", bench.phantom(**options), "-d", "small")
+
+
+def test_help_of_every_verb_shows_examples(bench):
+    verbs = ["run", "show", "board", "publish", "submit", "score"]
+    helped = bench("--help").stdout
+    for verb in verbs:
+        assert verb in helped
+        assert f"bench {verb}" in bench(verb, "--help").stdout
+
+
+def test_help_needs_neither_torch_nor_numpy(bench):
+    code = "import sys, harness.cli; print(sorted({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
+    import sys
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_nothing_to_do_needs_neither_torch_nor_scikit_learn(bench):
+    bench("run", "-m", "nearest-pixel", "-m", "blind", *small(bench))
+    import sys
+
+    code = (
+        "import sys; from harness.cli import app\n"
+        "try: app(sys.argv[1:])\n"
+        "except SystemExit: print({'torch', 'sklearn', 'pandas'} & set(sys.modules))"
+    )
+    arguments = ["run", "-m", "nearest-pixel", "-m", "blind", *map(str, small(bench))]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True, text=True, check=True, env=bench.environment, cwd=bench.folder,
+    )  # fmt: skip
+    assert "nothing to do" in done.stderr
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_a_submission_scores_as_the_run_it_came_from(bench):
+    data = small(bench)
+    bench("run", "-m", "nearest-pixel", *data)
+    bench("submit", "-m", "nearest-pixel", *data, "-o", "run.csv")
+    scored = bench.json("score", "run.csv", *data, "--json")
+    record = bench.records()["results/small/nearest-pixel@official-demo-0.json"]
+    assert set(record["metrics"]) == set(scored)
+    for name, figure in record["metrics"].items():
+        assert scored[name] == pytest.approx(figure), name
+
+
+def test_the_same_board_in_every_format(bench):
+    bench("run", "-m", "nearest-pixel", "-m", "random", *small(bench))
+    board = bench.json("board", "small", "--format", "json")
+    assert [row["control"] for row in board["rows"]] == [False, True]
+    first = board["rows"][0]
+    assert first["rank"] == 1
+    kappa = f"{first['metrics']['kappa']['value']:.3f}"
+    for form in ("table", "md", "csv"):
+        text = bench("board", "small", "--format", form).stdout
+        assert "nearest-pixel" in text
+    assert kappa in bench("board", "--format", "md").stdout
+    rows = list(csv.DictReader(io.StringIO(bench("board", "--format", "csv").stdout)))
+    assert {row["method"] for row in rows} == {"nearest-pixel", "random"}
+    bench("board", "small", "--format", "md", "-o", "board.md")
+    assert kappa in (bench.folder / "board.md").read_text()
+
+
+def test_publishing_again_without_a_change_gives_no_difference(bench):
+    bench("run", "-m", "nearest-pixel", "-m", "random", *small(bench))
+    bench("publish", "--to", "boards")
+
+    def published():
+        folder = bench.folder / "boards"
+        return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    first = published()
+    assert {path.name for path in first} >= {"small.md", "README.md"}
+    bench("run", "-m", "nearest-pixel", "-m", "random", *small(bench), "--fresh")
+    bench("publish", "--to", "boards")
+    assert published() == first
+
+
+def test_published_runs_are_listed_with_their_method_or_why_none_has_it(bench):
+    rows = {row["run"]: row for row in bench.json("list", "published", "--json")}
+    assert rows["1288"]["method"] == "cosine-threshold"
+    assert rows["1288"]["metrics"]["kappa"] == 0.016
+    assert all(bool(row["method"]) != bool(row["why_not"]) for row in rows.values())
+
+
+def test_lists_name_data_sets_backbones_and_controls(bench):
+    datasets = {row["name"]: row for row in bench.json("list", "datasets", "--json")}
+    assert datasets["phantom-planted"]["default"]
+    assert datasets["phantom-null"]["available"]
+    backbones = [row["name"] for row in bench.json("list", "backbones", "--json")]
+    assert backbones == ["pixels", "tf_efficientnet_lite0"]
+    controls = [row["name"] for row in bench.json("list", "controls", "--json")]
+    assert controls == ["blind", "constant", "patient-lookup", "random"]
+
+
+def test_datasets_may_be_given_before_the_verb(bench):
+    shown = bench.json("--datasets", bench.phantom(), "show", "small", "--json")
+    assert json.dumps(shown["fetch"])

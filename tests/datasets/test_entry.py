@@ -1,0 +1,342 @@
+"""datasets.yaml: every mistake is one line that names file, line, entry, key and remedy."""
+
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.datasets.entry import Catalogue, Layout, read_entries
+from harness.errors import BenchError
+from harness.method import Task
+
+Refused = Callable[..., str]
+
+GOOD = """\
+ct64:
+  task: membership
+  layout: imageclef-2025-membership
+  root: ct64
+  truth: test/truth.csv
+  groups: groups.csv
+  null_pool: null/generated
+  image: {size: 64}
+  default: true
+  publish_images: false
+  licence: CC BY 4.0
+  source: https://example.org
+  comparable_to: [2025-membership]
+"""
+PACK = """\
+made:
+  task: membership
+  layout: pack
+  fetch:
+    phantom:
+      seed: 1
+      generated: {train: 6, null: 4}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "datasets.yaml"
+
+
+def read(file: Path, text: str | bytes) -> object:
+    file.write_bytes(text if isinstance(text, bytes) else dedent(text).encode())
+    return read_entries(file)
+
+
+def test_a_full_entry_is_read(file: Path) -> None:
+    file.write_text(GOOD)
+    entry = read_entries(file)["ct64"]
+    assert entry.task is Task.MEMBERSHIP
+    assert entry.layout is Layout.MEMBERSHIP_2025
+    assert entry.folder == file.parent / "ct64"
+    assert (entry.truth, entry.groups, entry.null_pool) == (
+        "test/truth.csv",
+        "groups.csv",
+        "null/generated",
+    )
+    assert entry.image.size == 64
+    assert entry.default
+    assert not entry.publish_images
+    assert entry.comparable_to == ("2025-membership",)
+    assert (entry.origin.file, entry.origin.line) == (file, 1)
+
+
+def test_pixels_stay_private_and_nothing_is_default_unless_the_entry_says_so(file: Path) -> None:
+    file.write_text(PACK)
+    entry = read_entries(file)["made"]
+    assert not entry.publish_images
+    assert not entry.default
+    assert entry.comparable_to == ()
+
+
+def test_keys_are_read_as_they_are_written(file: Path) -> None:
+    file.write_text(PACK)
+    options = read_entries(file)["made"].fetch
+    assert options == {"phantom": {"seed": 1, "generated": {"train": 6, "null": 4}}}
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert list(read_entries(file)) == ["ct64"]
+
+
+def test_splits_are_flattened_to_canonical_set_names(file: Path) -> None:
+    file.write_text(
+        "x: {task: membership, layout: folders, root: x, splits:"
+        " {train: {generated: a, used: b, not_used: c}}}"
+    )
+    assert read_entries(file)["x"].mapping == {
+        "train/generated": "a",
+        "train/used": "b",
+        "train/not_used": "c",
+    }
+
+
+def test_the_root_may_hold_variables(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CT_DATA", "/data/ct")
+    file.write_text(GOOD.replace("root: ct64", "root: ${CT_DATA}/2025"))
+    assert read_entries(file)["ct64"].folder == Path("/data/ct/2025")
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_unset_variable_is_named_when_the_root_is_needed(
+    file: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    monkeypatch.delenv("CT_DATA", raising=False)
+    if value is not None:
+        monkeypatch.setenv("CT_DATA", value)
+    file.write_text(GOOD.replace("root: ct64", "root: ${CT_DATA}/2025"))
+    entry = read_entries(file)["ct64"]
+    refused(lambda: entry.folder, f"{file}:4: entry 'ct64', key 'root'", "CT_DATA", "set it")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "key", "parts"),
+    [
+        ("licence:", "license:", 11, "license", ["did you mean licence?", "comparable_to"]),
+        ("  task: membership\n", "", 1, "task", ["missing"]),
+        ("  layout: imageclef-2025-membership\n", "", 1, "layout", ["missing"]),
+        ("  root: ct64\n", "", 1, "root", ["missing"]),
+        ("root: ct64", "root:", 4, "root", ["missing"]),
+        ("task: membership", "task: attribution", 2, "task", ["is for the task membership"]),
+        ("task: membership", "task: member", 2, "task", ["'attribution'", "'member'"]),
+        ("layout: imageclef-2025-membership", "layout: x", 3, "layout", ["folders", "'x'"]),
+        ("root: ct64", "root: 64", 4, "root", ["text", "64"]),
+        ("root: ct64", "root: ''", 4, "root", ["at least 1"]),
+        ("{size: 64}", "{size: -1}", 8, "image.size", ["greater than 0", "-1"]),
+        ("{size: 64}", "{size: '64'}", 8, "image.size", ["integer", "'64'"]),
+        ("{size: 64}", "{sise: 64}", 8, "image.sise", ["did you mean size?"]),
+        ("{size: 64}", "64", 8, "image", ["map of keys", "64"]),
+        ("default: true", "default: maybe", 9, "default", ["true or false", "'maybe'"]),
+        ("publish_images: false", "publish_images: 1", 10, "publish_images", ["true or false"]),
+        ("[2025-membership]", "2025", 13, "comparable_to", ["list", "2025"]),
+        ("[2025-membership]", "[2025]", 13, "comparable_to", ["text", "2025"]),
+        ("https://example.org", "2025-01-01", 12, "source", ["timestamp", "quotes"]),
+        ("truth: test/truth.csv", "truth: /etc/truth.csv", 5, "truth", ["below root"]),
+        ("groups: groups.csv", "groups: ../groups.csv", 6, "groups", ["below root"]),
+        ("null_pool: null/generated", "root: again", 7, "root", ["line 4", "keep one"]),
+    ],
+)
+def test_a_wrong_key_is_named_with_its_line(
+    file: Path, refused: Refused, old: str, new: str, line: int, key: str, parts: list[str]
+) -> None:
+    assert old in GOOD
+    text = GOOD.replace(old, new)
+    refused(lambda: read(file, text), f"{file}:{line}: entry 'ct64', key {key!r}: ", *parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "parts"),
+    [
+        ("", ":1: ", ["entries"]),
+        ("# nothing\n", ":1: ", ["entries"]),
+        ("\n- a\n- b\n", ":2: ", ["entries"]),
+        ("text", ":1: ", ["entries"]),
+        ("x:\n  task: [\n", ":3: ", ["YAML"]),
+        ("x:\n\ty: 1\n", ":2: ", ["YAML"]),
+        ("x: {a: 1}\n---\ny: {}\n", ":2: ", ["YAML"]),
+        ("x:\n  root: \x07\n", ":2: ", [r"\x07"]),
+        ("x: &a [1]\ny: *a\n", ":2: entry 'y': ", ["aliases"]),
+        ("x: {root: &a [*a]}\n", ":1: entry 'x', key 'root.0': ", ["aliases"]),
+        ("x: 3\n", ":1: entry 'x': ", ["3", "task"]),
+        ("x:\n", ":1: entry 'x': ", ["None"]),
+        ("x: {}\ny: {}\nx: {}\n", ":3: entry 'x': ", ["line 1", "keep one"]),
+        ("[a]: {}\n", ":1: ", ["a key must be text"]),
+        ("a/b: {}\n", ":1: entry 'a/b': ", ["letters"]),
+        ("../up: {}\n", ":1: entry '../up': ", ["letters"]),
+        ("'': {}\n", ":1: entry '': ", ["letters"]),
+        (f"{'x' * 101}: {{}}\n", ":1: entry ", ["letters"]),
+        ("x: !!python/object:os.system {}\n", ":1: entry 'x': ", ["python/object"]),
+        ("x: {root: !!set {a}}\n", ":1: entry 'x', key 'root': ", ["'set'"]),
+        ("x: {root: !!int a}\n", ":1: entry 'x', key 'root': ", ["'a'"]),
+        ("x: {root: !!bool a}\n", ":1: entry 'x', key 'root': ", ["'a'"]),
+        ("x: {<<: {task: membership}}\n", ":1: entry 'x', key '<<': ", ["unknown key"]),
+        ("x: {name: y}\n", ":1: entry 'x', key 'name': ", ["unknown key"]),
+    ],
+)
+def test_a_file_that_is_no_list_of_entries_is_refused(
+    file: Path, refused: Refused, text: str, place: str, parts: list[str]
+) -> None:
+    refused(lambda: read(file, text), f"{file}{place}", *parts)
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "parts"),
+    [
+        ("layout: pack", "fetch", ["one recipe"]),
+        ("layout: pack, fetch: {}", "fetch", ["one recipe"]),
+        ("layout: pack, fetch: {a: {}, b: {}}", "fetch", ["one recipe"]),
+        ("layout: pack, fetch: {a: 3}", "fetch.a", ["map of keys"]),
+        ("layout: pack, fetch: {a: {}}, root: x", "root", ["no meaning"]),
+        ("layout: pack, fetch: {a: {}}, image: {size: 3}", "image", ["no meaning"]),
+        ("layout: folders, root: x", "splits", ["missing"]),
+        ("layout: folders, root: x, splits: {}", "splits", ["missing"]),
+        ("layout: folders, root: x, splits: {train: {}}", "splits.train", ["folder"]),
+        ("layout: folders, root: x, splits: {train: {used: 3}}", "splits.train.used", ["3"]),
+        (
+            "layout: folders, root: x, splits: {train: {usde: a}}",
+            "splits.train.usde",
+            ["did you mean train/used?"],
+        ),
+        ("layout: folders, root: x, splits: {a/b: c}", "splits.a/b", ["'/'"]),
+        ("layout: folders, root: x, splits: {test: {unknown: ../c}}", "splits.test.unknown", []),
+        ("layout: folders, root: x, null_pool: /tmp, splits: {}", "splits", []),
+    ],
+)
+def test_keys_that_do_not_fit_together_are_refused(
+    file: Path, refused: Refused, keys: str, key: str, parts: list[str]
+) -> None:
+    text = f"x: {{task: membership, {keys}}}"
+    refused(lambda: read(file, text), f"{file}:1: entry 'x', key {key!r}: ", *parts)
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "parts"),
+    [
+        ("null_pool: n", "null_pool", ["membership"]),
+        ("splits: {train: {real: {t1: {a: b}}}}", "splits.train.real.t1.a", ["CLASS"]),
+        ("splits: {train: {used: a}}", "splits.train.used", ["train/real/CLASS"]),
+        ("splits: {train: {real: {t 1: a}}}", "splits.train.real.t 1", ["unknown set"]),
+    ],
+)
+def test_attribution_has_sets_of_its_own(
+    file: Path, refused: Refused, keys: str, key: str, parts: list[str]
+) -> None:
+    text = f"x: {{task: attribution, layout: imageclef-2025-attribution, root: x, {keys}}}"
+    refused(lambda: read(file, text), f"{file}:1: entry 'x', key {key!r}: ", *parts)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, refused: Refused) -> None:
+    refused(lambda: read_entries(tmp_path / "none.yaml"), tmp_path / "none.yaml", "No such file")
+
+
+def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path, refused: Refused) -> None:
+    refused(lambda: read_entries(tmp_path), tmp_path, "cannot be read")
+
+
+def test_text_that_is_not_utf8_is_refused_with_its_line(file: Path, refused: Refused) -> None:
+    refused(lambda: read(file, b"x:\n  licence: \xff\n"), f"{file}:2: ", "UTF-8")
+
+
+def test_deep_nesting_is_refused(file: Path, refused: Refused) -> None:
+    refused(lambda: read(file, "x: " + "[" * 1500), file, "deep")
+
+
+def test_an_alias_bomb_is_refused_before_it_grows(file: Path, refused: Refused) -> None:
+    lines = ["a0: &a0 [x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
+    refused(lambda: read(file, "\n".join(lines)), f"{file}:", "aliases")
+
+
+def test_a_catalogue_finds_entries_by_name_glob_and_default(file: Path) -> None:
+    file.write_text(GOOD + PACK + PACK.replace("made", "mad-2"))
+    catalogue = Catalogue([file])
+    assert catalogue.get("made").name == "made"
+    assert [entry.name for entry in catalogue.select(["mad*", "made"])] == ["made", "mad-2"]
+    assert [entry.name for entry in catalogue.select(["mad-2", "*"])] == ["mad-2", "ct64", "made"]
+    assert [entry.name for entry in catalogue.defaults()] == ["ct64"]
+    assert len(catalogue) == 3
+
+
+@pytest.mark.parametrize(("pattern", "hint"), [("ct46", "did you mean ct64?"), ("zzz*", "zzz*")])
+def test_a_name_or_glob_that_nothing_matches_is_refused(
+    file: Path, refused: Refused, pattern: str, hint: str
+) -> None:
+    file.write_text(GOOD)
+    catalogue = Catalogue([file])
+    refused(lambda: catalogue.get(pattern), hint, "bench list datasets")
+    refused(lambda: catalogue.select(["ct64", pattern]), hint, "bench list datasets")
+
+
+def test_two_files_may_not_share_a_name(tmp_path: Path, refused: Refused) -> None:
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text(GOOD)
+    second.write_text(PACK + GOOD)
+    refused(lambda: Catalogue([first, second]), f"{first}:1", f"{second}:8: entry 'ct64'")
+
+
+def test_a_file_that_is_named_twice_is_read_once(file: Path) -> None:
+    file.write_text(GOOD)
+    (file.parent / "link.yaml").symlink_to(file)
+    assert len(Catalogue([file, file, file.parent / "link.yaml"])) == 1
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("yaml") / "datasets.yaml"
+
+
+def entries_or_one_line(file: Path) -> None:
+    message = None
+    try:
+        assert all(entry.name == name for name, entry in read_entries(file).items())
+    except BenchError as error:
+        message = str(error)
+    assert message is None or (str(file) in message and len(message.splitlines()) == 1)
+
+
+KEYS = "task layout root splits train real fetch image size null no t1"
+LAYOUTS = "membership attribution pack folders imageclef-2025-attribution ../x"
+WORDS = st.sampled_from([*KEYS.split(), *LAYOUTS.split()])
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.dates() | st.text(max_size=5)
+VALUES = st.recursive(
+    WORDS | SCALARS,
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(WORDS, below, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(document=VALUES | st.dictionaries(WORDS, VALUES, max_size=3))
+def test_any_document_gives_entries_or_one_line(scratch: Path, document: object) -> None:
+    scratch.write_text(yaml.safe_dump(document, allow_unicode=True), errors="surrogateescape")
+    entries_or_one_line(scratch)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    text=st.sampled_from([GOOD, PACK]),
+    position=st.integers(0, 400),
+    cut=st.integers(0, 20),
+    insert=st.text(alphabet="\t\n :-{}[]&*!|>'\"#%@,?x0", max_size=4),
+)
+def test_any_damaged_entry_gives_entries_or_one_line(
+    scratch: Path, text: str, position: int, cut: int, insert: str
+) -> None:
+    scratch.write_text(text[:position] + insert + text[position + cut :])
+    entries_or_one_line(scratch)
+
+
+@settings(max_examples=100, deadline=None)
+@given(raw=st.binary(max_size=40) | st.text(max_size=40).map(str.encode))
+def test_any_bytes_give_entries_or_one_line(scratch: Path, raw: bytes) -> None:
+    scratch.write_bytes(raw)
+    entries_or_one_line(scratch)

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from harness.errors import BenchError
+from harness.features.backbones import FileBackbone, HubBackbone, RandomBackbone, find_backbone
+from harness.features.packaged import bench_backbones
+
+LITE = "tf_efficientnet_lite0"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def packaged():
+    return bench_backbones()
+
+
+@pytest.fixture(scope="module")
+def lite(packaged):
+    return packaged[LITE].load("cpu", "fp32")
+
+
+def noise(n=4, side=64):
+    draws = np.random.default_rng(0).integers(0, 256, (n, side, side), np.uint8)
+    return torch.from_numpy(draws)
+
+
+def test_the_packaged_weights_are_real_ones(lite):
+    """A trained stem has structured filters: neighbouring weights agree far beyond chance."""
+    stem = lite.network.conv_stem.weight.detach()
+    assert torch.corrcoef(torch.stack([stem[..., 0].flatten(), stem[..., 1].flatten()]))[0, 1] > 0.2
+
+
+def test_an_image_has_the_same_features_whatever_stands_beside_it(lite):
+    images = noise()
+    together = lite(images)
+    turned = lite(images.flip(0)).flip(0)
+    assert torch.equal(together, turned)
+
+
+def test_preprocessing_follows_the_configuration_of_the_weights(lite):
+    assert "shorter side to 256" in lite.preprocessing
+    assert "centre 224" in lite.preprocessing
+    assert "(0.5, 0.5, 0.5)" in lite.preprocessing
+
+
+def test_bf16_keeps_the_direction_of_the_features(packaged, lite):
+    short = packaged[LITE].load("cpu", "bf16")(noise())
+    assert torch.nn.functional.cosine_similarity(short, lite(noise())).min() > 0.99
+
+
+def test_pixels_are_reduced_to_64_and_never_enlarged(packaged):
+    pixels = packaged["pixels"].load("cpu", "fp32")
+    assert pixels(noise(2, 128)).shape == (2, 64 * 64)
+    assert torch.equal(pixels(noise(2, 32)), noise(2, 32).flatten(1).float() / 255)
+
+
+def test_a_local_file_comes_before_packaged_weights(packaged, tmp_path):
+    found = find_backbone(LITE, packaged, {LITE: tmp_path / "mine.pth"})
+    assert isinstance(found, FileBackbone)
+    assert found.source == "file:mine.pth"
+
+
+def test_a_local_file_in_timms_own_names_is_loaded_strictly(tmp_path, packaged):
+    import timm
+
+    network = timm.create_model(LITE)
+    torch.save(network.state_dict(), tmp_path / "whole.pth")
+    torch.save({"conv_stem.weight": torch.zeros(1)}, tmp_path / "part.pth")
+    whole = FileBackbone(LITE, tmp_path / "whole.pth", "file:whole.pth")
+    loaded = whole.load("cpu", "fp32").network.conv_stem.weight
+    assert torch.equal(loaded, network.conv_stem.weight)
+    with pytest.raises(BenchError, match=r"part\.pth does not fit"):
+        FileBackbone(LITE, tmp_path / "part.pth", "file:part.pth").load("cpu", "fp32")
+
+
+def test_random_weights_come_only_by_name_and_from_their_seed(packaged):
+    assert isinstance(find_backbone("resnet18", packaged, {}), HubBackbone)
+    first, again, other = (
+        find_backbone(f"resnet18@random:{seed}", packaged, {}) for seed in (0, 0, 1)
+    )
+    assert isinstance(first, RandomBackbone)
+    assert first.at_hand() == again.at_hand() != other.at_hand()
+    images = noise(1)
+    assert torch.equal(first.load("cpu", "fp32")(images), again.load("cpu", "fp32")(images))
+    with pytest.raises(BenchError, match="random:SEED"):
+        find_backbone("resnet18@random", packaged, {})
+
+
+def test_weights_that_cannot_be_fetched_are_refused_with_the_remedy(monkeypatch):
+    monkeypatch.setattr("harness.features.networks.ENDPOINT", "http://127.0.0.1:9")
+    assert HubBackbone("resnet18").at_hand() is None
+    with pytest.raises(BenchError, match=r"cannot be fetched.*--weights resnet18=FILE"):
+        HubBackbone("resnet18").fetch()
+    with pytest.raises(BenchError, match=r"no such model.*resnet18"):
+        HubBackbone("resnet18x").fetch()
+
+
+def test_a_changed_weights_file_has_another_digest(tmp_path):
+    file = tmp_path / "w.bin"
+    file.write_bytes(b"one")
+    first = FileBackbone("x", file, "file:w.bin").at_hand()
+    file.write_bytes(b"other")
+    assert FileBackbone("x", file, "file:w.bin").at_hand() != first
+    with pytest.raises(BenchError, match="No such file"):
+        FileBackbone("x", Path("gone.bin"), "file:gone.bin").at_hand()

@@ -1,0 +1,185 @@
+"""Cells that end well, badly or not at all: what the run, the records and the board then say."""
+
+import csv
+import json
+
+import pytest
+
+from support import method_source
+
+SCORES = "return Prediction(np.arange(n, dtype=float), np.arange(n) % 2)"
+
+FAILING = {
+    "raises": ("raise RuntimeError('no luck')", "failed", "RuntimeError: no luck"),
+    "exits": ("import os; os._exit(3)", "crashed", "exit 3"),
+    "dies": ("import os; os.kill(os.getpid(), 11)", "crashed", "signal 11"),
+    "short": ("return Prediction(np.zeros(n - 1), np.zeros(n, int))", "failed", "expected"),
+    "nan": ("return Prediction(np.full(n, np.nan), np.zeros(n, int))", "failed", "not finite"),
+    "label": ("return Prediction(np.zeros(n), np.full(n, 2))", "failed", "labels must be 0 to 1"),
+    "nothing": ("return None", "failed", "NoneType"),
+    "greedy": ("self._training.used", "failed", "declare Access.LABELS"),
+    "backbone": (
+        "tools.features(questions.unknown, 'no-such-net@random:0')", "failed", "no such model",
+    ),
+    "layer": ("tools.features(questions.unknown, 'pixels', 'deep')", "failed", "no layer"),
+}  # fmt: skip
+
+
+def record(bench, method, dataset="small"):
+    path = bench.folder / "results" / dataset / f"{method}@official-demo-0.json"
+    return json.loads(path.read_text())
+
+
+def test_a_failing_method_is_a_row_with_its_reason_and_the_rest_go_on(bench):
+    for name, (score, _, _) in FAILING.items():
+        bench.plugin(name, method_source(name, score))
+    bench.plugin("fine", method_source("fine", SCORES))
+    chosen = [argument for name in [*FAILING, "fine"] for argument in ("-m", name)]
+    done = bench("run", *chosen, "--datasets", bench.phantom(), "-d", "small", code=1)
+    for name, (_, status, reason) in FAILING.items():
+        found = record(bench, name)
+        assert (found["status"], found["metrics"]) == (status, {}), name
+        assert reason in found["reason"], name
+        assert reason in done.stdout, name
+    assert "RuntimeError: no luck" in record(bench, "raises")["log"][-1]
+    assert record(bench, "fine")["status"] == "ok"
+    board = bench.json("board", "small", "--format", "json")
+    assert [row["method"] for row in board["rows"] if row["rank"]] == ["fine"]
+
+
+def test_failed_cells_are_tried_again_and_finished_ones_are_not(bench):
+    score = "import os; assert os.environ['PATH'].endswith('x'); " + SCORES
+    bench.plugin("moody", method_source("moody", score.replace("; return", "\nreturn")))
+    bench.plugin("fine", method_source("fine", SCORES))
+    arguments = ["run", "-m", "moody", "-m", "fine", "--datasets", bench.phantom(), "-d", "small"]
+    bench(*arguments, code=1)
+    again = bench(*arguments, code=1)
+    assert "1 cells to run, 1 already finished" in again.stderr
+
+
+def test_a_worker_gets_pixels_in_the_order_of_their_digests_and_no_name(bench):
+    """The method writes down all that it can see of the questions; none of it is a name."""
+    score = """
+        import hashlib, os, sys
+        image = questions.unknown.pixels
+        digests = [
+            hashlib.sha256(f"{p.shape[0]}x{p.shape[1]}:".encode() + p.tobytes()).hexdigest()
+            for p in image
+        ]
+        tools.log(str(digests == sorted(digests)))
+        tools.log(str(image.flags.writeable))
+        tools.log(str(sorted(os.environ)))
+        tools.log(os.getcwd() + " " + str(os.listdir(".")))
+        tools.log(str(sys.argv))
+        raise RuntimeError("enough seen")
+    """
+    bench.plugin("looker", method_source("looker", score))
+    bench("run", "-m", "looker", "--datasets", bench.phantom(), "-d", "small", code=1)
+    order, writeable, environment, here, _ = [
+        line for line in record(bench, "looker")["log"] if not line.startswith((" ", "Trace", "Run"))
+    ]
+    assert (order, writeable) == ("True", "False")
+    assert "BENCH_RESULTS" not in environment
+    assert here.endswith("[]")
+    assert "real_unknown" not in json.dumps(record(bench, "looker")["log"])
+
+
+def test_features_and_neighbours_reach_a_method_and_are_counted(bench):
+    score = """
+        from harness.features.store import map_rows
+        whole = tools.features(questions.unknown, "pixels")
+        half = tools.features(questions.unknown[::2], "pixels")
+        assert np.array_equal(whole[::2], half)
+        expected = questions.unknown.pixels.reshape(n, -1).astype(np.float32) / 255
+        assert np.allclose(whole, expected)
+        values, indices = tools.neighbours(whole, whole, "l2", k=2)
+        assert (values[:, 0] == 0).all() and (indices[:, 0] == np.arange(n)).all()
+        assert tools.cached("a", lambda: 1) == tools.cached("a", lambda: 2) == 1
+        assert list(tools.progress(range(3), "counting")) == [0, 1, 2]
+        return Prediction(-values[:, 1], np.ones(n, int))
+    """
+    bench.plugin("user", method_source("user", score))
+    arguments = ("run", "-m", "user", "--datasets", bench.phantom(), "-d", "small")
+    bench(*arguments)
+    first = record(bench, "user")
+    # Handed over are 60 questions and the pools of 60 and 50; access does not reach the reals.
+    assert first["cache"] == {"hits": 0, "misses": 170}
+    assert first["weights"] == [
+        {"backbone": "pixels", "source": "none", "sha256": first["weights"][0]["sha256"]}
+    ]
+    bench(*arguments, "--fresh")
+    assert record(bench, "user")["cache"] == {"hits": 170, "misses": 0}
+
+
+def test_the_predictions_file_holds_every_question_once_under_its_digest(bench):
+    import hashlib
+
+    bench("run", "-m", "random", "--datasets", bench.phantom(), "-d", "small")
+    facts = record(bench, "random")["predictions"]
+    file = bench.folder / "results" / "small" / facts["path"]
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == facts["sha256"]
+    rows = list(csv.DictReader(file.open()))
+    assert len({row["image"] for row in rows}) == len(rows) == 60
+    assert {row["case"] for row in rows} == {"official"}
+
+
+@pytest.mark.parametrize("change", ["source", "parameter", "data", "seed", "weights"])
+def test_a_cell_runs_again_when_what_it_depends_on_changes(bench, change, tmp_path):
+    import timm
+    import torch
+
+    yaml = bench.phantom()
+    weights = tmp_path / "lite.pth"
+    network = timm.create_model("tf_efficientnet_lite0")
+    torch.save(network.state_dict(), weights)
+    bench.plugin("mine", method_source("mine", SCORES))
+    arguments = ["run", "-m", "mine", "-m", "cosine-threshold", "--datasets", yaml, "-d", "small"]
+    arguments += ["--weights", f"tf_efficientnet_lite0={weights}"]
+    bench(*arguments)
+    assert "nothing to do: all 2 cells" in bench(*arguments).stderr
+    if change == "source":
+        bench.plugin("mine", method_source("mine", SCORES.replace("2)", "3 % 2)")))
+    elif change == "parameter":
+        arguments += ["--set", "cosine-threshold.alpha=0.7"]
+    elif change == "data":
+        bench.phantom(seed=2)
+    elif change == "seed":
+        arguments += ["--seed", "1"]
+    elif change == "weights":
+        network.conv_stem.weight.data *= 1.5
+        torch.save(network.state_dict(), weights)
+    again = bench(*arguments).stderr
+    expected = {"source": 1, "parameter": 1, "data": 2, "seed": 2, "weights": 1}[change]
+    assert f"{expected} cells to run" in again
+
+
+def test_cross_validation_asks_every_labelled_real_once(bench):
+    arguments = ("--datasets", bench.phantom(), "-d", "small", "--protocol", "cv")
+    bench("run", "-m", "nearest-pixel", *arguments)
+    path = bench.folder / "results" / "small" / "nearest-pixel@cv-demo-0.csv"
+    rows = list(csv.DictReader(path.open()))
+    assert len({row["image"] for row in rows}) == len(rows) == 48
+    assert {row["case"] for row in rows} == {f"fold-{fold}" for fold in range(1, 6)}
+
+
+def test_the_null_pool_takes_the_place_of_both_pools(bench):
+    yaml = bench.phantom(share=1, null=60)
+    bench("run", "-m", "nearest-pixel", "-m", "blind", "--datasets", yaml, "-d", "small")
+    metrics = record(bench, "nearest-pixel")["metrics"]
+    assert metrics["auc"]["value"] > 0.95
+    assert metrics["auc_null_pool"]["value"] < 0.75
+    assert "auc_null_pool" not in record(bench, "blind")["metrics"]
+
+
+def test_a_run_in_json_tells_plan_cells_and_boards(bench):
+    arguments = ("run", "-m", "random", "--datasets", bench.phantom(), "-d", "small", "--json")
+    events = [json.loads(line) for line in bench(*arguments).stdout.splitlines()]
+    assert [event["event"] for event in events] == ["plan", "cell", "board"]
+    assert events[1]["record"] == record(bench, "random")
+    assert events[2]["board"]["rows"][0]["method"] == "random"
+
+
+def test_a_dry_run_changes_nothing(bench):
+    arguments = ("run", "--all", "--dry-run", "--datasets", bench.phantom(), "-d", "small")
+    assert "9 cells to run" in bench(*arguments).stderr
+    assert not (bench.folder / "results").exists()

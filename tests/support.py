@@ -1,0 +1,142 @@
+"""What tests share: a bench in a world of its own, plugins made on the spot, a small data set."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent, indent
+
+# Big enough for intervals (10 patients a class), small enough for seconds on two cores.
+SMALL_PHANTOM = """
+{name}:
+  task: membership
+  layout: pack
+  default: {default}
+  publish_images: true
+  fetch:
+    phantom:
+      seed: {seed}
+      size: 32
+      slices: 2
+      patients: {{train: 12, test: 15}}
+      generated: {{train: 60, test: 50, null: {null}}}
+      copies: {{share: {share}, each: 1, blur: 0.5, noise: 4, gain: 0.05}}
+"""
+
+
+@dataclass
+class Bench:
+    """The ``bench`` command with its own cache, results and plugins."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "BENCH_CACHE": str(self.folder / "cache"),
+            "BENCH_RESULTS": str(self.folder / "results"),
+            "PYTHONPATH": str(self.folder / "plugins"),
+            "NO_COLOR": "1",
+            "HF_HUB_OFFLINE": "1",
+        }
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        return [str(Path(sys.executable).with_name("bench")), *map(str, arguments)]
+
+    def __call__(self, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self.command(*arguments),
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            cwd=self.folder,
+            check=False,
+            timeout=600,
+        )
+        said = f"{done.args}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == code, said
+        assert "Traceback" not in done.stderr, said
+        return done
+
+    def refused(self, *arguments: str | Path) -> str:
+        """Run a command that must be refused in one line, and return that line."""
+        done = self(*arguments, code=2)
+        [line] = [text for text in done.stderr.splitlines() if text.startswith("error:")]
+        assert done.stderr.splitlines()[-1] == line
+        return line
+
+    def json(self, *arguments: str | Path, code: int = 0):
+        return json.loads(self(*arguments, code=code).stdout)
+
+    def records(self) -> dict[str, dict]:
+        """Return every record by path, without what differs between two runs of a cell."""
+        found = {}
+        for path in sorted((self.folder / "results").rglob("*.json")):
+            record = json.loads(path.read_text())
+            for key in ("environment", "timing", "cache"):
+                record.pop(key)
+            found[str(path.relative_to(self.folder))] = record
+        return found
+
+    def plugin(self, name: str, source: str) -> None:
+        """Install a plugin of one module that brings methods, by its metadata alone."""
+        module = name.replace("-", "_")
+        folder = self.folder / "plugins"
+        metadata = folder / f"{module}-1.0.dist-info"
+        metadata.mkdir(parents=True, exist_ok=True)
+        (folder / f"{module}.py").write_text(dedent(source))
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (metadata / "entry_points.txt").write_text(
+            f"[fingerprint_bench.methods]\n{name} = {module}\n"
+        )
+
+    def phantom(
+        self, name: str = "small", *, seed: int = 1, share: float = 1, null: int = 0,
+        default: bool = False,
+    ) -> Path:  # fmt: skip
+        """Write a datasets.yaml with one small phantom set and return its path."""
+        path = self.folder / f"{name}.yaml"
+        text = SMALL_PHANTOM.format(
+            name=name, seed=seed, share=share, null=null, default=str(default).lower()
+        )
+        path.write_text(text)
+        return path
+
+
+METHOD = """
+{top}
+import numpy as np
+from harness.method import Access, Method, Prediction, Task
+from harness.plugins import hookimpl
+
+
+class Made(Method):
+    "Made by a test."
+
+    name = "{name}"
+    task = Task.MEMBERSHIP
+    access = frozenset({{{access}}})
+
+    def fit(self, training, tools):
+        self._training = training
+
+    def score(self, questions, tools):
+        n = len(questions.unknown)
+{score}
+
+
+@hookimpl
+def bench_methods():
+    return [Made]
+"""
+
+
+def method_source(name: str, score: str, *, access: str = "Access.POOL", top: str = "") -> str:
+    """Return the source of a membership plugin whose ``score`` has the given body."""
+    body = indent(dedent(score).strip(), " " * 8)
+    return METHOD.format(name=name, score=body, access=access, top=dedent(top))
