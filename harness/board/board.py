@@ -25,7 +25,7 @@ class Row:
     reason: str | None
     rank: int | None  # None: a control, a row that failed, or one without an interval
     access: tuple[Access, ...]
-    backbones: tuple[str, ...]  # with the source of their weights
+    backbones: tuple[str, ...]  # with the kind of source of their weights
     metrics: dict[str, Figure]
     seconds: float
 
@@ -107,10 +107,10 @@ def make_board(records: Sequence[Record]) -> Board:
 
 
 def backbone_names(record: Record) -> tuple[str, ...]:
-    """Return the backbones of a record, with the source of their weights."""
+    """Return the backbones of a record, with the kind of source that their weights have."""
+    kinds = {used.backbone: used.source.partition(":")[0] for used in record.weights}
     return tuple(
-        used.backbone if used.source == "none" else f"{used.backbone} ({used.source})"
-        for used in record.weights
+        name if kind == "none" else f"{name} ({kind})" for name, kind in sorted(kinds.items())
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -12,7 +12,7 @@ from harness.board.board import Board, Row
 from harness.board.wording import CONTROL, columns, figure_text, headline, ranking_rule
 from harness.running.records import Figure, Status
 
-WIDE_COLUMNS = 160  # of a terminal that has room for access and backbones
+WIDE_COLUMNS = 160  # of a terminal that has room for everything
 
 
 def board_table(board: Board, *, wide: bool = True) -> RenderableType:
@@ -20,21 +20,21 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
 
     Args:
         board: what to show.
-        wide: show access and backbones too; without them it fits 80 columns.
+        wide: show everything; without, it fits 80 columns.
     """
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1 if wide else 0))
     table.add_column("rank", justify="right", no_wrap=True, min_width=len(CONTROL))
-    table.add_column("method", overflow="fold")
+    table.add_column("method", overflow="fold", min_width=20)
     shown = columns(board, wide=wide)
-    for name in shown:
-        table.add_column(name.title, justify="right", no_wrap=True, min_width=18)
+    for column in shown:
+        table.add_column(column.title, justify="right", no_wrap=True)
     if wide:
         table.add_column("access")
         table.add_column("backbone", overflow="fold")
     for position, row in enumerate(board.rows):
         if position and row.control != board.rows[position - 1].control:
             table.add_section()
-        cells = [_cell(row.metrics.get(name.metric)) for name in shown]
+        cells = [_cell(row.metrics.get(column.metric), short=column.short) for column in shown]
         if row.status is not Status.OK:
             cells = [Text(row.status.value, "red"), *[Text("")] * (len(cells) - 1)]
         extra = [", ".join(row.access) or "nothing", "\n".join(row.backbones)] if wide else []
@@ -47,14 +47,25 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
     return Group(*lines)
 
 
+def print_board(board: Board) -> None:
+    """Print a board on standard output, as wide as the terminal; in full where there is none."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDE_COLUMNS)
+    console.print(board_table(board, wide=console.width >= WIDE_COLUMNS))
+    console.print()
+
+
 def _rank(row: Row) -> str:
     if row.control:
         return f"[dim]{CONTROL}[/dim]"
     return "–" if row.rank is None else str(row.rank)
 
 
-def _cell(figure: Figure | None) -> Text:
-    text = Text(figure_text(figure))
+def _cell(figure: Figure | None, *, short: bool) -> Text:
+    text = Text(figure_text(figure), no_wrap=True)
+    if short:
+        return Text(text.plain.partition(" ")[0])
     if figure is not None and figure.low is not None:
         text.stylize("dim", text.plain.find(" "))
     return text

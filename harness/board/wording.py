@@ -17,28 +17,36 @@ class Column:
 
     metric: str
     title: str
+    short: bool = False  # without interval, for want of room
 
 
-MEMBERSHIP = (
-    Column("kappa", "kappa"),
-    Column("auc", "AUC"),
-    Column("auc_null_pool", "AUC null pool"),
-)
-MEMBERSHIP_WIDE = (
-    Column("balanced_accuracy", "bal. accuracy"),
-    Column("tpr_at_fpr_5", "TPR at 5% FPR"),
-)
-ATTRIBUTION = (Column("accuracy", "accuracy"), Column("f1", "macro F1"))
-ATTRIBUTION_WIDE = (Column("precision", "macro precision"), Column("recall", "macro recall"))
+NARROW = {
+    Task.MEMBERSHIP: (
+        Column("kappa", "kappa"),
+        Column("auc", "AUC"),
+        Column("auc_null_pool", "null pool", short=True),
+    ),
+    Task.ATTRIBUTION: (Column("accuracy", "accuracy"), Column("f1", "macro F1")),
+}
+WIDE = {
+    Task.MEMBERSHIP: (
+        Column("kappa", "kappa"),
+        Column("auc", "AUC"),
+        Column("auc_null_pool", "AUC null pool"),
+        Column("tpr_at_fpr_5", "TPR at 5% FPR"),
+    ),
+    Task.ATTRIBUTION: (
+        Column("accuracy", "accuracy"),
+        Column("f1", "macro F1"),
+        Column("precision", "macro precision"),
+        Column("recall", "macro recall"),
+    ),
+}
 
 
 def columns(board: Board, *, wide: bool) -> tuple[Column, ...]:
     """Return the columns that a board shows; one that no row fills is left out."""
-    if board.task is Task.MEMBERSHIP:
-        chosen = MEMBERSHIP + (MEMBERSHIP_WIDE if wide else ())
-    else:
-        chosen = ATTRIBUTION + (ATTRIBUTION_WIDE if wide else ())
-    # A terminal of 80 columns has room for two figures with their intervals.
+    chosen = (WIDE if wide else NARROW)[board.task]
     return tuple(c for c in chosen if any(c.metric in row.metrics for row in board.rows))
 
 

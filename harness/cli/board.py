@@ -66,16 +66,12 @@ def board(
 
 
 def _write(boards: list[Board], form: Format, output: Path | None) -> None:
-    from rich.console import Console
-
-    from harness.board.table import WIDE_COLUMNS, board_table
+    from harness.board.table import print_board
     from harness.files import write_text
 
     if form is Format.TABLE and output is None:
-        console = Console(highlight=False)
         for found in boards:
-            console.print(board_table(found, wide=console.width >= WIDE_COLUMNS))
-            console.print()
+            print_board(found)
         return
     text = _text(boards, form)
     if output is None:

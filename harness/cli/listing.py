@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli.options import DatasetFiles, open_catalogue
+from harness.errors import BenchError
+
+if TYPE_CHECKING:
+    from harness.datasets.entry import Entry
 
 app = typer.Typer(no_args_is_help=True, help="List methods, data sets, backbones, published runs.")
 
@@ -32,8 +36,6 @@ def datasets(
     context: typer.Context, datasets: DatasetFiles = None, as_json: AsJson = False
 ) -> None:
     """List the data sets of the built-in and the given files."""
-    from harness.datasets.dataset import is_available
-
     catalogue, trusted = open_catalogue(context, datasets)
     rows = [
         {
@@ -41,7 +43,7 @@ def datasets(
             "task": entry.task.value,
             "layout": entry.layout,
             "default": entry.default,
-            "available": is_available(entry, trusted.recipes()),
+            "available": _is_available(entry, trusted.recipes()),
             "licence": entry.licence,
         }
         for entry in catalogue
@@ -88,6 +90,15 @@ def published(as_json: AsJson = False) -> None:
         for run in read_published()
     ]
     _show(rows, as_json)
+
+
+def _is_available(entry: Entry, recipes: Mapping[str, Any]) -> bool:
+    if entry.fetch is not None:
+        return recipes.keys() >= entry.fetch.keys()
+    try:
+        return entry.folder.is_dir()
+    except BenchError:
+        return False
 
 
 def _list_methods(as_json: bool, *, controls_only: bool) -> None:

@@ -94,12 +94,10 @@ class Talker:
         self, store: RecordStore, datasets: Sequence[Dataset], protocol: str, budget: Budget
     ) -> None:
         """Show the boards of a run."""
-        from harness.board.table import WIDE_COLUMNS, board_table
+        from harness.board.table import print_board
 
-        out = Console(highlight=False)
         for board in _boards(store, datasets, protocol, budget):
-            out.print(board_table(board, wide=out.width >= WIDE_COLUMNS))
-            out.print()
+            print_board(board)
 
 
 

@@ -199,13 +199,13 @@ def _cross_validation(dataset: Dataset, seed: int) -> Iterator[Case]:
         if (name in ("used", "not_used") if membership else name.startswith("generated/"))
     ]
     pool = Selection(tuple(part for name in divided for part in training[name].parts))
-    unchanged = _part(dataset, "test/") or training
+    pools = _part(dataset, "test/") or training
     for number, asked in enumerate(_folds(dataset, pool, seed), start=1):
         others = pool.take(np.setdiff1d(np.arange(len(pool)), asked))
         learnt = {part[0].name.removeprefix("train/"): Selection((part,)) for part in others.parts}
         questions = {"generated": pool.take(asked)}
         if membership:
-            questions = {"generated": unchanged["generated"], "unknown": pool.take(asked)}
+            questions = {"generated": pools["generated"], "unknown": pool.take(asked)}
         yield Case(f"fold-{number}", training | learnt, questions, dataset.classes)
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 from harness.datasets.entry import Entry, Layout, is_set_name
 from harness.datasets.images import Track, decode_all
@@ -44,10 +44,13 @@ def open_dataset(entry: Entry, recipes: Recipes, track: Track | None = None) -> 
     Raises:
         BenchError: The entry, a folder, an image, the truth or the groups are not in order.
     """
-    if entry.layout is Layout.PACK:
-        pack = _from_recipe(entry, recipes)
-    else:
-        pack = _from_folders(entry, track)
+    try:
+        if entry.layout is Layout.PACK:
+            pack = _from_recipe(entry, recipes)
+        else:
+            pack = _from_folders(entry, track)
+    except OSError as error:
+        raise entry.flaw((), f"cannot be read ({error}); mend that") from error
     return Dataset(entry, pack.fingerprint, pack.sets, classes_of(entry.task, pack.sets))
 
 
@@ -61,8 +64,9 @@ def _from_recipe(entry: Entry, recipes: Recipes) -> Pack:
         recipe = recipes[name](dict(options))
     except BenchError as error:
         raise entry.flaw(("fetch", name), str(error)) from error
-    signature = json_digest(["recipe", entry.task, recipe.digest])
-    return open_pack(signature, lambda: _made(entry, name, recipe), lambda _: recipe.digest)
+    digest = recipe.digest
+    signature = json_digest(["recipe", entry.task, digest])
+    return open_pack(signature, lambda: _made(entry, name, recipe), lambda _: digest)
 
 
 def _made(entry: Entry, recipe_name: str, recipe: Recipe) -> Iterator[tuple[str, RawSet]]:
@@ -159,26 +163,31 @@ def _known_labels(name: str, classes: tuple[str, ...], n: int) -> tuple[int, ...
 def _labels(
     entry: Entry, files: Mapping[str, list[Path]], truth: Path | None
 ) -> dict[str, tuple[int, ...] | None]:
-    classes = classes_of(entry.task, files)
+    """Return the labels of every set, as far as they are known."""
+    classes, asked = classes_of(entry.task, files), _questions(entry.task)
     labels = {name: _known_labels(name, classes, len(paths)) for name, paths in files.items()}
     if truth is not None:
-        names = {"0": 0, "1": 1}
-        wanted = "0 or 1"
-        if entry.task is Task.ATTRIBUTION:
-            names = {str(index + 1): index for index in range(len(classes))}
-            names |= {f"gen_{name}": index for index, name in enumerate(classes)}
-            names |= {name: index for index, name in enumerate(classes)}
-            wanted = f"one of {', '.join(classes)} or a number from 1 to {len(classes)}"
-        questions = files[_questions(entry.task)]
-        table = _Table(truth, "label", wanted, names.get, complete=True)
-        values = table.read(questions, entry.folder)
-        labels[_questions(entry.task)] = tuple(values[path] for path in questions)
+        words, wanted = _label_words(entry.task, classes)
+        table = _Table(truth, "label", wanted, words.get, complete=True)
+        values = table.read(files[asked], entry.folder)
+        labels[asked] = tuple(values[path] for path in files[asked])
     return labels
+
+
+def _label_words(task: Task, classes: tuple[str, ...]) -> tuple[dict[str, int], str]:
+    """Return what the truth may call each label, and the same said in words."""
+    if task is Task.MEMBERSHIP:
+        return {"0": 0, "1": 1}, "0 or 1"
+    words = {str(index + 1): index for index in range(len(classes))}
+    words |= {f"gen_{name}": index for index, name in enumerate(classes)}
+    words |= {name: index for index, name in enumerate(classes)}
+    return words, f"one of {', '.join(classes)} or a number from 1 to {len(classes)}"
 
 
 def _groups(
     entry: Entry, files: Mapping[str, list[Path]], groups: Path | None
 ) -> dict[str, tuple[str, ...]]:
+    """Return the patients of the real images, by set."""
     if groups is None:
         return {}
     reals = {
@@ -192,9 +201,9 @@ def _groups(
     return {name: tuple(values[path] for path in paths) for name, paths in reals.items()}
 
 
-def _table_path(entry: Entry, key: Literal["truth", "groups"]) -> Path | None:
+def _table_path(entry: Entry, key: str) -> Path | None:
     """Return the path of a csv file that the entry names."""
-    name = entry.truth if key == "truth" else entry.groups
+    name: str | None = getattr(entry, key)
     if name is None:
         return None
     path = entry.folder / name

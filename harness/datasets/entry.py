@@ -159,16 +159,17 @@ class Entry(BaseModel):
             raise self.flaw("splits", "is missing; the layout folders needs a folder for each set")
         if self.null_pool is not None and self.task is Task.ATTRIBUTION:
             raise self.flaw("null_pool", "belongs to the task membership; remove it")
-        for name, path in self.mapping.items():
+        for name in self.mapping:
             self._check_set(name)
-            self._check_below(("splits", *name.split("/")), path)
-        for key in ("truth", "groups", "null_pool"):
-            self._check_below((key,), getattr(self, key) or "")
+        paths = {("splits", *name.split("/")): path for name, path in self.mapping.items()}
+        paths |= {(key,): getattr(self, key) or "" for key in ("truth", "groups", "null_pool")}
+        for keys, path in paths.items():
+            if Path(path).is_absolute() or ".." in Path(path).parts:
+                raise self.flaw(keys, f"must lie below root, not at {_short(path)}; move it there")
+        for keys, path in {**paths, ("root",): self.root or ""}.items():
+            if not path.isprintable():
+                raise self.flaw(keys, f"holds unprintable characters: {_short(path)}; correct it")
         return self
-
-    def _check_below(self, keys: Keys, path: str) -> None:
-        if Path(path).is_absolute() or ".." in Path(path).parts:
-            raise self.flaw(keys, f"must lie below root, not at {_short(path)}; move it there")
 
     def _check_pack(self) -> None:
         for key in _FOLDER_KEYS:

@@ -46,7 +46,8 @@ def find_images(entry: Entry) -> dict[str, list[Path]]:
     """
     root = entry.folder
     if not root.is_dir():
-        how = f"get the data from {entry.source}" if entry.source else "correct the path"
+        source = " ".join((entry.source or "").split())
+        how = f"get the data from {source}" if source else "correct the path"
         raise entry.flaw("root", f"there is no folder {root}; {how}")
     tables = [root / table for table in (entry.truth, entry.groups) if table is not None]
     found = {}
@@ -121,9 +122,13 @@ def inside(root: Path, path: Path) -> None:
     """Check that ``path`` lies below ``root``, links followed.
 
     Raises:
-        BenchError: It leads outside.
+        BenchError: It leads outside or in a circle.
     """
-    if not path.resolve().is_relative_to(root.resolve()):
+    try:
+        leads = path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise BenchError(f"{path} is a link that leads nowhere; remove it") from error
+    if not leads.is_relative_to(root.resolve()):
         raise BenchError(f"{path} leads outside the root {root}; copy the data below the root")
 
 

@@ -1,7 +1,7 @@
 """Phantom chest CT: patients drawn from one population, and axial slices through them.
 
 A patient is a three-dimensional anatomy of few kinds of shape: closed curves round the middle of
-the thorax (skin, fat, muscle, chest cavity), ellipsoids (heart, belly), and capsules, which are
+the thorax (skin, fat, muscle, chest cavity), ellipsoids (heart, abdomen), and capsules, which are
 segments with a radius (great vessels, airways, lung vessels, nodules). A slice cuts them at a
 height, paints them in Hounsfield units from the outside in, and shows a lung window.
 
@@ -9,6 +9,7 @@ Lengths are millimetres: x to the right of the image, which is the patient's lef
 z upwards from the lowest slice; the origin of x and y lies in the middle of the thorax.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -24,7 +25,15 @@ WINDOW = (-1100.0, 200.0)  # Hounsfield units shown as grey 0 and 255
 OVERSAMPLING = 2
 
 AIR, LUMEN, LUNG, FAT, SEPTUM, SKIN = -1000.0, -985.0, -865.0, -100.0, 0.0, 15.0
-NODULE, BLOOD, MUSCLE, BELLY, CARTILAGE, MARROW, BONE = 25.0, 45.0, 48.0, 75.0, 110.0, 175.0, 520.0
+NODULE, BLOOD, MUSCLE, ABDOMEN, CARTILAGE, MARROW, BONE = (
+    25.0,
+    45.0,
+    48.0,
+    75.0,
+    110.0,
+    175.0,
+    520.0,
+)
 
 WAVES = 12  # in the unevenness of tissue
 
@@ -83,16 +92,16 @@ class Patient:
     ribs: tuple[float, float, float, float]  # spacing, z of one at the spine, fall, radius
     septum: Floats  # (2, 4) left and right: half-width low, high, in front; share of depth
     heart: Floats  # (2, 7) ellipsoids: x, y, z, three half-axes, tilt
-    belly: Floats  # (2, 7) domes that rise under the lungs, the same
+    abdomen: Floats  # (2, 7) domes that rise under the lungs, the same
     great_vessels: Capsules
-    gullet: Capsules
-    windpipe: Capsules
+    oesophagus: Capsules
+    trachea: Capsules
     lung_vessels: Capsules
     bronchi: Capsules
     nodules: Capsules
     blood: float  # attenuation of blood, raised by contrast medium
     lung: float  # attenuation of the lung at mid-depth
-    sag: float  # rise of the lung's attenuation from front to back
+    gradient: float  # rise of the lung's attenuation from front to back
     uneven: Floats  # (6, WAVES) waves through all tissue: frequencies, then phases, in x, y and z
 
 
@@ -113,16 +122,16 @@ def draw_patient(seed: int | np.random.SeedSequence) -> Patient:
         ribs=(even(23, 29), even(0, 29), even(85, 120), even(3.2, 4.6)),
         septum=_f32(even([20, 25, 1.5, -0.05], [27, 34, 6, 0.2], (2, 4))),
         heart=_draw_heart(rng, trunk, stature),
-        belly=_draw_belly(rng, trunk),
+        abdomen=_draw_abdomen(rng, trunk),
         great_vessels=_draw_great_vessels(rng, trunk, scale),
-        gullet=_draw_gullet(rng, trunk),
-        windpipe=_draw_windpipe(rng, trunk, hila),
+        oesophagus=_draw_oesophagus(rng, trunk),
+        trachea=_draw_trachea(rng, trunk, hila),
         lung_vessels=lung_vessels,
         bronchi=bronchi,
         nodules=_draw_nodules(rng, trunk),
         blood=BLOOD if even() < 0.5 else even(60, 170),
         lung=bell(LUNG, 22),
-        sag=even(20, 90),
+        gradient=even(20, 90),
         uneven=_f32(np.vstack([frequencies, phases])),
     )
 
@@ -211,7 +220,7 @@ def _draw_heart(rng: np.random.Generator, trunk: Trunk, stature: float) -> Float
     return _f32([ventricles, atria])
 
 
-def _draw_belly(rng: np.random.Generator, trunk: Trunk) -> Floats:
+def _draw_abdomen(rng: np.random.Generator, trunk: Trunk) -> Floats:
     """Draw what rises under the lungs: the liver on the right, stomach and spleen on the left."""
     low, deep = -0.4 * trunk.span, 0.9 * trunk.depth
     right, left = rng.uniform([0.38, 0.32], [0.54, 0.48]) * trunk.span
@@ -224,7 +233,7 @@ def _draw_belly(rng: np.random.Generator, trunk: Trunk) -> Floats:
 
 
 def _draw_great_vessels(rng: np.random.Generator, trunk: Trunk, scale: Points) -> Capsules:
-    """Draw aorta, pulmonary arteries, upper hollow vein and the vessels of the neck."""
+    """Draw aorta, pulmonary arteries, superior vena cava and the vessels of the neck."""
     bore, back, top = rng.uniform(0.85, 1.15) * scale[0], trunk.spine - 14, rng.uniform(0.74, 0.82)
     arch = (-8, -16, top)
     turn = (22, back, top - 0.08)
@@ -253,14 +262,14 @@ def _draw_great_vessels(rng: np.random.Generator, trunk: Trunk, scale: Points) -
     )
 
 
-def _draw_gullet(rng: np.random.Generator, trunk: Trunk) -> Capsules:
+def _draw_oesophagus(rng: np.random.Generator, trunk: Trunk) -> Capsules:
     y, span = trunk.spine - 28, trunk.span
     path = np.array([[3, y, -20], [1, y, span / 2], [3, y - 2, span + 20]])
     return _chain(path + rng.normal(0, 3, (3, 3)), rng.uniform(5, 7))
 
 
-def _draw_windpipe(rng: np.random.Generator, trunk: Trunk, hila: Points) -> Capsules:
-    """Draw the windpipe down to its fork, and a main bronchus towards each hilum."""
+def _draw_trachea(rng: np.random.Generator, trunk: Trunk, hila: Points) -> Capsules:
+    """Draw the trachea down to its fork, and a main bronchus towards each hilum."""
     radius = rng.uniform(7.2, 10.2)
     fork = np.array([rng.normal(-2, 3), trunk.spine - 44, rng.uniform(0.60, 0.68) * trunk.span])
     top = np.array([rng.normal(-1, 3), trunk.spine - 42, trunk.span + 30])
@@ -273,6 +282,7 @@ def _draw_lungs(rng: np.random.Generator, hila: Points, trunk: Trunk) -> tuple[C
     """Grow arteries and veins of both lungs, and the bronchi beside the thickest arteries."""
     roots = np.vstack([hila, hila + rng.normal([0, 0, -10], 6, (2, 3))])
     ends, radii = _grow(rng, roots, _spread_leaves(rng, trunk, np.array([-1.0, 1.0, -1.0, 1.0])))
+    # Three forks of the arteries: 2 + 4 + 8 branches of two pieces.
     thick, calibre = ends[:2, :28].reshape(-1, 2, 3), radii[:2, :28].ravel()
     beside = rng.normal([0, 1.8, 0.6], 0.5) * calibre[:, None, None]
     bronchi = Capsules(_f32(thick + beside), _f32(0.7 * calibre))
@@ -591,32 +601,32 @@ class _Slice:
     def _lungs(self) -> None:
         """Fill the cavity with lung, and with what rises into it from below."""
         patient = self.patient
-        sag = np.float32(patient.sag / (2 * patient.trunk.depth)) * self.frame.y
-        self._over(self.lung, patient.lung + sag + 12 * self.uneven)
-        for distance in self._ellipsoids(patient.belly):
+        gradient = np.float32(patient.gradient / (2 * patient.trunk.depth)) * self.frame.y
+        self._over(self.lung, patient.lung + gradient + 12 * self.uneven)
+        for distance in self._ellipsoids(patient.abdomen):
             dome = self.frame.soft(distance)
-            self._over(dome * self.lung, BELLY + 5 * self.uneven)
+            self._over(dome * self.lung, ABDOMEN + 5 * self.uneven)
             self.lung = self.lung * (1 - dome)
 
     def _ellipsoids(self, shapes: Floats) -> list[Floats]:
         """Return the signed distances to the ellipsoids that this height meets."""
         found = []
         for x, y, z, a, b, tall, tilt in shapes.tolist():
-            scale = float(np.sqrt(max(0.0, 1 - ((self.z - z) / tall) ** 2)))
+            scale = math.sqrt(max(0.0, 1 - ((self.z - z) / tall) ** 2))
             if scale > 0:
                 found.append(self.frame.ellipse(x, y, a * scale, b * scale, tilt))
         return found
 
     def _mediastinum(self) -> None:
-        """Paint the septum between the lungs, windpipe, heart, gullet and great vessels."""
+        """Paint what lies between the lungs."""
         patient, cavity, soft = self.patient, self.lung, self.frame.soft
         heart = self._ellipsoids(patient.heart)
         shapes = [(self._septum(), SEPTUM)]
         shapes += [(soft(distance - 3), FAT / 2) for distance in heart]
         shapes += [(soft(distance), patient.blood) for distance in heart]
-        shapes += [(self._cover(patient.gullet), MUSCLE)]
+        shapes += [(self._cover(patient.oesophagus), MUSCLE)]
         shapes += [(self._cover(patient.great_vessels), patient.blood)]
-        shapes += [(self._cover(patient.windpipe), LUMEN)]
+        shapes += [(self._cover(patient.trachea), LUMEN)]
         for cover, value in shapes:
             self._over(cover * cavity, value + 7 * self.uneven)
             self.lung = self.lung * (1 - cover)
@@ -642,7 +652,7 @@ class _Slice:
         self._over(self.frame.strokes(lumen) * self.lung, LUMEN)
 
     def _bones(self) -> None:
-        """Paint spine, ribs, breastbone and shoulder blades: a bright shell round the marrow."""
+        """Paint spine, ribs, sternum and scapulae: a bright shell round the marrow."""
         patient, layers, spine = self.patient, self.layers, self.patient.trunk.spine
         half_width, half_depth, spacing, first = patient.vertebra
         phase, canal = (self.z - first) / spacing % 1.0, spine + half_depth + 7
@@ -651,7 +661,7 @@ class _Slice:
         self._over(self.frame.soft(body), shell)
         self._over(self.frame.soft(body + 2), core + speckle)
         lines = _arch(canal, phase, _at(layers.muscle, BACK)) + _ribs(patient, layers, self.z)
-        lines += _blades(layers, self.height) + _breastbone(layers, self.height)
+        lines += _scapulae(layers, self.height) + _sternum(layers, self.height)
         ends, radii = _f32([line[:4] for line in lines]), _f32([line[4] for line in lines])
         bones = _Strokes(ends.reshape(-1, 2, 2), radii, np.ones_like(radii))
         marrow = replace(bones, radii=np.maximum(radii - 1.6, 0))
@@ -688,8 +698,8 @@ def _ribs(patient: Patient, layers: _Layers, z: float) -> list[Line]:
     return lines
 
 
-def _blades(layers: _Layers, height: float) -> list[Line]:
-    """Return the shoulder blades, longer the higher."""
+def _scapulae(layers: _Layers, height: float) -> list[Line]:
+    """Return the scapulae, longer the higher."""
     if height < 0.35:
         return []
     ring = layers.cage + 0.45 * np.maximum(layers.muscle - layers.cage, 6.0)
@@ -701,19 +711,15 @@ def _blades(layers: _Layers, height: float) -> list[Line]:
     return lines
 
 
-def _breastbone(layers: _Layers, height: float) -> list[Line]:
+def _sternum(layers: _Layers, height: float) -> list[Line]:
     y, half = 2 - _at(layers.cage, FRONT), 11 + 14 * max(0.0, height - 0.7)
     return [(-half, y, half, y, 5.0)]
 
 
 def _along(curve: Curve, angle: float, half: float, radius: float) -> Line:
     """Return a line along a curve, ``half`` radians to both sides of ``angle``."""
-    low, high = angle - half, angle + half
-    near, far = _at(curve, low), _at(curve, high)
-    x, y, to_x, to_y = (
-        near * np.cos(low),
-        near * np.sin(low),
-        far * np.cos(high),
-        far * np.sin(high),
+    (x, y), (to_x, to_y) = (
+        (_at(curve, at) * math.cos(at), _at(curve, at) * math.sin(at))
+        for at in (angle - half, angle + half)
     )
-    return float(x), float(y), float(to_x), float(to_y), radius
+    return x, y, to_x, to_y, radius

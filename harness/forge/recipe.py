@@ -165,12 +165,13 @@ class PhantomRecipe(_Block):
 
     def _reals(self, split: Split) -> tuple[Pixels, Labels, NDArray[np.str_]]:
         """Draw the patients of a split and call a random half of them used."""
-        per_class, place = {"train": self.patients.train, "test": self.patients.test}, SPLITS.index
-        count, first = 2 * per_class[split], 2 * self.patients.train * place(split)
+        place = SPLITS.index(split)
+        count = 2 * (self.patients.train, self.patients.test)[place]
         everyone = 2 * (self.patients.train + self.patients.test)
+        first = place * 2 * self.patients.train
         numbers = self._rng(Stream.GROUPS).permutation(everyone)[first : first + count] + 1
-        used = self._rng(Stream.USED, place(split)).permutation(count) < count // 2
-        images = [self._slices(place(split), patient) for patient in range(count)]
+        used = self._rng(Stream.USED, place).permutation(count) < count // 2
+        images = [self._slices(place, patient) for patient in range(count)]
         groups = np.array([f"patient-{number:04d}" for number in numbers])
         labels = used.astype(np.int64)
         return np.concatenate(images), labels.repeat(self.slices), groups.repeat(self.slices)
@@ -203,18 +204,15 @@ class PhantomRecipe(_Block):
 
     def _pool(self, name: str, members: Pixels) -> Pixels:
         """Return a pool of fresh images, the last of which give way to the copies."""
+        pool = POOLS.index(name)
         order = self._rng(Stream.COPIED).permutation(len(members))
         copies = [
-            degrade(
-                members[member : member + 1],
-                self.copies.fidelity,
-                self._rng(Stream.COPY, POOLS.index(name), member, turn),
-            )
-            for member in order[: self.copies.chosen(len(members))].tolist()
-            for turn in range(self.copies.each)
+            degrade(members[[who]], self.copies.fidelity, self._rng(Stream.COPY, pool, who, n))
+            for who in order[: self.copies.chosen(len(members))].tolist()
+            for n in range(self.copies.each)
         ]
-        size = {"train/generated": self.generated.train, "test/generated": self.generated.test}
-        return np.concatenate([self._fresh(name, size[name] - len(copies)), *copies])
+        fresh = (self.generated.train, self.generated.test)[pool] - len(copies)
+        return np.concatenate([self._fresh(name, fresh), *copies])
 
     def _named(
         self,

@@ -97,9 +97,9 @@ def membership_metrics(
     most X % of the not-used images exceed; a tie with the threshold is not above it. At X = 0 it is
     the share of used images that score higher than every not-used one; its interval speaks of other
     used images against that very threshold. These figures are not smooth: their interval is the
-    percentile interval of a seeded bootstrap over groups. In simulations (30 to 150 patients in each
-    class, AUC 0.5 to 0.9) it covers 93 to 97 % when images are independent, and down to 91 % for
-    strongly correlated images of a patient.
+    percentile interval of a seeded bootstrap over groups. In 500 simulated draws a cell (30 to 150
+    patients in each class, AUC 0.5 to 0.9) it held the true value in 91 to 98 % of draws at 5 %, 92
+    to 99 % at 1 % and 95 to 100 % at 0; least where images of a patient are strongly correlated.
 
     Args:
         truth: (N,) integers, 1 used, 0 not used.

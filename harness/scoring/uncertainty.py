@@ -2,17 +2,22 @@
 
 Smooth figures (kappa, accuracy, F1, AUC and the like) use the delete-one-group jackknife. Its
 standard error is carried to the logit of the figure's place between the ends of its scale, with a
-t quantile whose degrees of freedom are estimated from the jackknife itself: few, when few groups
-carry the variance. Counts of the classes are held fixed while a group is left out (the caller sees
-to that), because a challenge chooses how many used images it asks about.
+t quantile whose degrees of freedom come from the jackknife itself: few, when few groups carry the
+variance. The caller holds the number of images in each class fixed while a group is left out,
+because a challenge chooses how many used images it asks about.
 
-Chosen by simulation, 1,500 draws a cell: scores with a patient effect (share of variance 0 or 0.5),
-200 or 500 images, 10 to 100 patients of gamma-distributed size in each class, AUC 0.5, 0.9 and 0.97,
-threshold centred or far off. Rejected: a count of degrees of freedom from the groups alone (0.9 in
-place of 0.94 at 10 patients), the untransformed scale (0.91 for kappa 0.64), Wilson's interval with
-an effective number of images (one to two points below the logit), and counts of the classes that
-move with the group left out (over 0.99 for accuracy when most answers are the same). What is left
-covers as :func:`jackknife_interval` says.
+Chosen by simulation: 200 or 500 images of 10, 30 or 100 patients in each class, gamma-distributed
+numbers of images, a patient effect of 0, 0.3 or 0.5 of the variance of the score, threshold halfway
+between the classes; 4,000 draws a cell. Intervals of kappa, accuracy and AUC held the true value in
+
+* 94.1 to 96.5 % of draws at AUC 0.5 and 0.9, in every cell;
+* 93.6 to 96.6 % at AUC 0.97, but for 10 patients with a patient effect: down to 90 % for AUC;
+* 94.5 to 97.0 % for the mean AUC of 5 folds, and up to 98 % with 2 patients of a class in a fold.
+
+Rejected, at a patient effect of 0.5: degrees of freedom counted from the groups (up to 2 points
+lower, 4 for precision), Wilson's interval with an effective number of images (1 to 2 points lower
+at AUC 0.9 and 10 patients), kappa on its own scale (91 % at kappa 0.64), and class sizes that move
+with the group left out (over 99 % for accuracy when most answers are the same, at any effect).
 """
 
 import math

@@ -228,6 +228,11 @@ def test_a_table_may_not_be_a_link_that_leads_outside(
     refused(lambda: opened(entry), "key 'truth'", "leads outside the root")
 
 
+def test_a_path_that_the_system_refuses_is_named(entry_of: EntryOf, refused: Refused) -> None:
+    entry = entry_of(LUNG.replace("root: lung", f"root: {'x' * 300}") + "}")
+    refused(lambda: opened(entry), "entry 'lung'", "x" * 300, "too long")
+
+
 def test_truth_without_a_test_part_is_refused(
     entry_of: EntryOf, lung: Path, csv: Csv, refused: Refused
 ) -> None:

@@ -130,6 +130,8 @@ def test_an_unset_variable_is_named_when_the_root_is_needed(
         ("task: membership", "task: member", 2, "task", ["'attribution'", "'member'"]),
         ("layout: imageclef-2025-membership", "layout: x", 3, "layout", ["folders", "'x'"]),
         ("root: ct64", "root: 64", 4, "root", ["text", "64"]),
+        ("root: ct64", r'root: "a\nb"', 4, "root", ["unprintable"]),
+        ("truth: test/truth.csv", r'truth: "a\0b"', 5, "truth", ["unprintable"]),
         ("root: ct64", "root: ''", 4, "root", ["at least 1"]),
         ("{size: 64}", "{size: -1}", 8, "image.size", ["greater than 0", "-1"]),
         ("{size: 64}", "{size: '64'}", 8, "image.size", ["integer", "'64'"]),

@@ -107,9 +107,9 @@ def test_half_a_test_part_is_refused(entry_of: EntryOf, lung: Path, refused: Ref
 def test_a_missing_root_says_where_the_data_are_to_be_had(
     entry_of: EntryOf, tmp_path: Path, refused: Refused
 ) -> None:
-    entry = entry_of(LUNG_2025 + ", source: https://example.org}")
+    entry = entry_of(LUNG_2025 + ", source: 'https://example.org\n\n  on request'}")
     place = f"{tmp_path / 'datasets.yaml'}:1: entry 'lung', key 'root': "
-    refused(lambda: find_images(entry), place, tmp_path / "lung", "https://example.org")
+    refused(lambda: find_images(entry), place, tmp_path / "lung", "https://example.org on request")
     entry = entry_of(LUNG_2025 + "}")
     refused(lambda: find_images(entry), place, tmp_path / "lung", "correct the path")
 
@@ -232,6 +232,13 @@ def test_a_broken_link_is_refused(entry_of: EntryOf, lung: Path, refused: Refuse
     link.symlink_to(lung / "none.png")
     entry = entry_of(LUNG_2025 + "}")
     refused(lambda: find_images(entry), link)
+
+
+def test_a_link_in_a_circle_is_refused(entry_of: EntryOf, lung: Path, refused: Refused) -> None:
+    link = lung / "train/generated/link.png"
+    link.symlink_to(link)
+    entry = entry_of(LUNG_2025 + "}")
+    refused(lambda: find_images(entry), link, "leads nowhere")
 
 
 def test_a_class_needs_real_and_generated_images(

@@ -517,6 +517,6 @@ def test_auc_intervals_cover_the_truth(per_class, auc):
 @pytest.mark.parametrize("auc", [0.5, 0.9])
 @pytest.mark.parametrize(("per_class", "images"), [(10, 200), (30, 500), (100, 500)])
 def test_intervals_of_all_kinds_cover_the_truth(per_class, images, auc):
-    shares = covered(per_class, images, auc, 0.3, 400, full=True)
+    shares = covered(per_class, images, auc, 0.3, 250, full=True)
     assert {"auc", "accuracy", "kappa"} <= set(shares)
     assert all(0.9 <= share <= 0.99 for share in shares.values()), shares
