@@ -1,3 +1,3 @@
-"""fingerprint-bench: which real images trained the generator, and can it be told from its outputs?"""
+"""fingerprint-bench: tell from a generator's outputs alone which real images trained it."""
 
 __version__ = "0.1.0"

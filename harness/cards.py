@@ -163,11 +163,18 @@ def _ask(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
         try:
             done = subprocess.run(
-                command, capture_output=True, timeout=DISCOVERY_SECONDS, check=False, env=environment
+                command,
+                capture_output=True,
+                timeout=DISCOVERY_SECONDS,
+                check=False,
+                env=environment,
             )
             output, ending = done.stdout, f"importing it ended the process (exit {done.returncode})"
         except subprocess.TimeoutExpired as error:
-            output, ending = error.stdout or b"", f"no answer within {DISCOVERY_SECONDS} s of import"
+            output, ending = (
+                error.stdout or b"",
+                f"no answer within {DISCOVERY_SECONDS} s of import",
+            )
         lines = output.decode(errors="replace").splitlines()
         answers += [json.loads(line) for line in lines]
         if len(lines) < len(remaining):

@@ -1,7 +1,8 @@
 """The process that imports plugins to print their cards; it is given no data and no truth.
 
-``python -m harness.discovery '[{"plugin": NAME}, {"plugin": NAME, "method": ...}]'`` prints one JSON
-line per request: the cards of a plugin, or the parameters in force of one of its methods. Whatever the plugins themselves print goes to standard error.
+``python -m harness.discovery '[{"plugin": NAME}, {"plugin": NAME, "method": ...}]'`` prints a line
+of JSON per request: the cards of a plugin, or the parameters in force of one of its methods.
+Whatever the plugins themselves print goes to standard error.
 """
 
 from __future__ import annotations

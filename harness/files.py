@@ -38,7 +38,9 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
     The data reach the disk before the name does, so a power cut leaves the old file or the new.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".tmp")
+    descriptor, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".tmp"
+    )
     try:
         with os.fdopen(descriptor, "wb") as stream:
             yield stream

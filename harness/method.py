@@ -242,9 +242,7 @@ class Tools(Protocol):
     classes: int  # attribution: number of training subsets; membership: 2
     scratch: Path  # an empty folder of the cell's own, deleted afterwards
 
-    def features(
-        self, images: ImageSet, backbone: str, layer: str = "pool"
-    ) -> NDArray[np.float32]:
+    def features(self, images: ImageSet, backbone: str, layer: str = "pool") -> NDArray[np.float32]:
         """Return (N, D) float32 features of a set of the case, from the shared store.
 
         Raises:
@@ -312,7 +310,9 @@ class Method(BaseModel, ABC):
         for key, value in defaults.items():
             field = cls.model_fields[key]
             fields[key] = (field.annotation, field.merge_field_infos(field, default=value))
-        made = create_model(name, __base__=cls, __doc__=summary, __module__=cls.__module__, **fields)
+        made = create_model(
+            name, __base__=cls, __doc__=summary, __module__=cls.__module__, **fields
+        )
         made.name = name
         made.headline = False
         made.demo = {key: value for key, value in cls.demo.items() if key not in defaults}

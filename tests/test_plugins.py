@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from support import method_source
 from harness.plugins import HOOKS, METHODS, MethodHooks, TrustedHooks, installed, load_trusted
+from support import method_source
 
 GOOD = method_source("good", "return Prediction(np.zeros(n), np.zeros(n, int))")
 

@@ -57,12 +57,12 @@ def publish(store: RecordStore, target: Path) -> list[Path]:
 def _bring(record: Record, published: RecordStore) -> None:
     method = record.method
     stem = published.stem(
-        record.dataset.name,
-        method.name,
-        method.changed,
-        record.protocol,
-        method.budget,
-        record.seed,
+        dataset=record.dataset.name,
+        method=method.name,
+        changed=method.changed,
+        protocol=record.protocol,
+        budget=method.budget,
+        seed=record.seed,
     )
     old = published.read(stem)
     if old is None or old.comparable() != record.comparable():

@@ -81,4 +81,3 @@ def ranking_rule(board: Board) -> str:
             "only what AUC has above it is a leak."
         )
     return text
-

@@ -64,5 +64,3 @@ def _complain(message: str) -> None:
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print("error:", style="bold red", end=" ")
     console.print(" ".join(message.split()), markup=False)
-
-

@@ -10,7 +10,7 @@ import typer
 from harness.vocabulary import Budget
 
 if TYPE_CHECKING:
-    from harness.datasets.entry import Catalogue
+    from harness.datasets.catalogue import Catalogue
     from harness.plugins import Trusted
     from harness.running.records import RecordStore
 
@@ -35,7 +35,7 @@ BudgetOption = Annotated[
 
 def open_catalogue(context: typer.Context, files: list[Path] | None) -> tuple[Catalogue, Trusted]:
     """Return the data sets of built-in and given files, and the trusted plugins."""
-    from harness.datasets.entry import Catalogue
+    from harness.datasets.catalogue import Catalogue
     from harness.plugins import load_trusted
 
     trusted = load_trusted()

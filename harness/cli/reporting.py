@@ -14,9 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from harness.board.board import Board, read_boards
 from harness.board.wording import figure_text
-from harness.vocabulary import Budget
 from harness.plugins import Broken
 from harness.running.records import Record, RecordStore, Status
+from harness.vocabulary import Budget
 
 if TYPE_CHECKING:
     from harness.datasets.dataset import Dataset
@@ -42,6 +42,11 @@ class Talker:
     def say(self, text: str) -> None:
         """Say a line."""
         self.err.print(text)
+
+    def log(self, lines: Iterable[str]) -> None:
+        """Show what a method left in its log."""
+        for line in lines:
+            self.err.print(f"  | {line}", markup=False, style="dim")
 
     def broken(self, plugins: Iterable[Broken]) -> None:
         """Tell of plugins that could not be used."""
@@ -98,7 +103,6 @@ class Talker:
 
         for board in _boards(store, datasets, protocol, budget):
             print_board(board)
-
 
 
 class LiveTalker(Talker):

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from harness.running.plan import Cell, Plan
     from harness.running.records import Record, RecordStore
 
-def run(  # noqa: PLR0917  the verb's options
+
+def run(
     context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Every installed method.")] = False,
     method: Annotated[

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import BudgetOption, DatasetFiles, open_catalogue
-from harness.errors import BenchError
 from harness.vocabulary import Budget
 
 
@@ -41,8 +40,13 @@ def submit(
       bench submit -m nearest-pixel -d phantom-planted -o run.csv
     """
     from harness.cli.reporting import make_talker
-    from harness.cli.run import make_cells, read_changes, read_settings, read_weights
-    from harness.cli.run import choose_methods
+    from harness.cli.run import (
+        choose_methods,
+        make_cells,
+        read_changes,
+        read_settings,
+        read_weights,
+    )
     from harness.datasets.cases import Protocol
     from harness.running.local import LocalEngine
     from harness.running.records import Status
@@ -61,7 +65,7 @@ def submit(
             engine.features.fetch(backbone)
         case, answer = answer_submission(cell, engine, talker)
     if answer.status is not Status.OK or answer.labels is None or answer.scores is None:
-        talker.say("\n".join(answer.log))
+        talker.log(answer.log)
         talker.say(f"[red]{answer.status.value}[/]: {answer.reason}; nothing was written")
         raise typer.Exit(1)
     scores = answer.scores.tolist() if opened.entry.task == "membership" else None

@@ -12,7 +12,7 @@ from harness.datasets.entry import Entry, Layout, is_set_name
 from harness.datasets.images import Track, decode_all
 from harness.datasets.layouts import classes_of, find_images, inside, missing_set, set_names
 from harness.datasets.pack import Pack, PackedSet, open_pack
-from harness.datasets.recipe import RawSet, Recipe
+from harness.datasets.recipe import OptionError, RawSet, Recipe
 from harness.errors import BenchError, did_you_mean
 from harness.files import json_digest
 from harness.method import Task
@@ -62,6 +62,8 @@ def _from_recipe(entry: Entry, recipes: Recipes) -> Pack:
         raise entry.flaw(("fetch", name), f"unknown recipe{hint}; installed recipes: {known}")
     try:
         recipe = recipes[name](dict(options))
+    except OptionError as error:
+        raise entry.flaw(("fetch", name, *error.keys), error.text) from error
     except BenchError as error:
         raise entry.flaw(("fetch", name), str(error)) from error
     digest = recipe.digest

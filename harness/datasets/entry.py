@@ -1,19 +1,16 @@
-"""Entries of datasets.yaml: read, checked, and looked up by name.
+"""One entry of datasets.yaml: its keys, where it was written, and what is wrong with it.
 
-The format is plain YAML without anchors or tags. Whatever is wrong is said in one line as
-``FILE:LINE: entry 'x', key 'y': what is wrong; remedy``.
+Whatever is wrong is said in one line as ``FILE:LINE: entry 'x', key 'y': what is wrong; remedy``.
 """
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, Self
+from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -36,12 +33,6 @@ MEMBERSHIP_SETS = (
     "test/generated",
     "test/unknown",
 )
-_YAML = "tag:yaml.org,2002:"
-_TAGS = {
-    yaml.ScalarNode: [f"{_YAML}{kind}" for kind in ("str", "int", "float", "bool", "null")],
-    yaml.SequenceNode: [f"{_YAML}seq"],
-    yaml.MappingNode: [f"{_YAML}map"],
-}
 _FOLDER_KEYS = ("root", "splits", "truth", "groups", "null_pool", "image")
 
 Keys = tuple[str, ...]
@@ -144,7 +135,7 @@ class Entry(BaseModel):
         elif isinstance(value, str) and value:
             yield keys[1:], value
         else:
-            raise self.flaw(keys, f"must be a folder below root, not {_short(value)}; correct it")
+            raise self.flaw(keys, f"must be a folder below root, not {short(value)}; correct it")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -165,10 +156,10 @@ class Entry(BaseModel):
         paths |= {(key,): getattr(self, key) or "" for key in ("truth", "groups", "null_pool")}
         for keys, path in paths.items():
             if Path(path).is_absolute() or ".." in Path(path).parts:
-                raise self.flaw(keys, f"must lie below root, not at {_short(path)}; move it there")
+                raise self.flaw(keys, f"must lie below root, not at {short(path)}; move it there")
         for keys, path in {**paths, ("root",): self.root or ""}.items():
             if not path.isprintable():
-                raise self.flaw(keys, f"holds unprintable characters: {_short(path)}; correct it")
+                raise self.flaw(keys, f"holds unprintable characters: {short(path)}; correct it")
         return self
 
     def _check_pack(self) -> None:
@@ -215,157 +206,18 @@ def is_set_name(task: Task, name: str) -> bool:
     return name == "test/generated"
 
 
-class Catalogue:
-    """The entries of several files by name, in the order in which they are written."""
-
-    def __init__(self, files: Iterable[Path]) -> None:
-        """Read ``files``; a file that is named twice is read once.
-
-        Raises:
-            BenchError: A file is not valid, or two files have an entry of the same name.
-        """
-        self._entries: dict[str, Entry] = {}
-        for file in {path.resolve(): path for path in files}.values():
-            for name, entry in read_entries(file).items():
-                if name in self._entries:
-                    first = self._entries[name].origin
-                    there = f"{first.file}:{first.line}"
-                    raise entry.flaw((), f"is already in {there}; rename one of the two")
-                self._entries[name] = entry
-
-    def __iter__(self) -> Iterator[Entry]:
-        return iter(self._entries.values())
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def get(self, name: str) -> Entry:
-        """Return the entry called ``name``.
-
-        Raises:
-            BenchError: There is none.
-        """
-        if name not in self._entries:
-            hint = did_you_mean(name, list(self._entries))
-            raise BenchError(f"no data set is called {name!r}{hint}; see 'bench list datasets'")
-        return self._entries[name]
-
-    def select(self, patterns: Iterable[str]) -> list[Entry]:
-        """Return the entries that any of ``patterns`` (names or globs) matches, each once.
-
-        Raises:
-            BenchError: A pattern matches nothing.
-        """
-        chosen: dict[str, Entry] = {}
-        for pattern in patterns:
-            matches = [entry for entry in self if fnmatchcase(entry.name, pattern)]
-            for entry in matches or [self.get(pattern)]:
-                chosen[entry.name] = entry
-        return list(chosen.values())
-
-    def defaults(self) -> list[Entry]:
-        """Return the entries marked ``default: true``."""
-        return [entry for entry in self if entry.default]
-
-
-def read_entries(file: Path) -> dict[str, Entry]:
-    """Read one datasets.yaml.
+def parse_entry(origin: Origin, name: str, value: Any) -> Entry:
+    """Return the entry called ``name`` from what is written below its name.
 
     Raises:
-        BenchError: The file cannot be read, is not plain YAML, or an entry is not valid.
+        BenchError: The name is not allowed, or a key is unknown, missing or has a wrong value.
     """
-    text = _read(file)
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = _Document(file)
-        values = document.value(root, ())
-    except yaml.YAMLError as error:
-        raise BenchError(_yaml_flaw(file, text, error)) from error
-    except RecursionError as error:
-        raise BenchError(f"{file}: is nested too deeply; entries need a few levels only") from error
-    if not isinstance(values, dict):
-        wanted = "at least one entry: a name, and below it keys such as task and layout"
-        line = root.start_mark.line + 1 if root else 1
-        raise BenchError(f"{file}:{line}: holds no entries; write {wanted}")
-    return {name: _entry(document.origin(name), name, value) for name, value in values.items()}
-
-
-def _read(file: Path) -> str:
-    try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise BenchError(f"{file}: cannot be read ({error.strerror}); check the path") from error
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise BenchError(f"{file}:{line}: is not UTF-8 text; save it as UTF-8") from error
-
-
-class _Document:
-    """The values of a YAML file and the line of every key.
-
-    Refuses whatever would make YAML read something else than what a person sees: keys that are
-    given twice, tags, dates, and aliases (a few of them can stand for gigabytes).
-    """
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.lines: dict[Keys, int] = {}
-        self.seen: set[int] = set()
-
-    def value(self, node: yaml.Node | None, keys: Keys) -> Any:
-        """Return the value of ``node``, which stands under ``keys``."""
-        if node is None:
-            return None
-        line = self.lines.get(keys, node.start_mark.line + 1)
-        if id(node) in self.seen:
-            self._refuse(keys, line, "aliases are not allowed; write the value again")
-        self.seen.add(id(node))
-        if node.tag not in _TAGS[type(node)]:
-            kind = _short(node.tag.removeprefix(_YAML))
-            self._refuse(keys, line, f"YAML reads this as {kind}; put it in quotes")
-        if isinstance(node, yaml.MappingNode):
-            return {
-                (below := self._key(keys, key))[-1]: self.value(value, below)
-                for key, value in node.value
-            }
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(value, (*keys, str(n))) for n, value in enumerate(node.value)]
-        try:
-            return yaml.constructor.SafeConstructor().construct_object(node)
-        except (ValueError, KeyError, IndexError):
-            self._refuse(keys, line, f"{_short(node.value)} is not valid here; put it in quotes")
-
-    def origin(self, name: str) -> Origin:
-        """Return the origin of the entry called ``name``."""
-        below = {keys[1:]: line for keys, line in self.lines.items() if keys[0] == name}
-        return Origin(self.file, below.pop(()), below)
-
-    def _key(self, above: Keys, node: yaml.Node) -> Keys:
-        line = node.start_mark.line + 1
-        if not isinstance(node, yaml.ScalarNode):
-            self._refuse(above, line, "a key must be text, not a list or map; write a name")
-        # The key as it is written: to YAML the words null, no and 1 are no text.
-        keys = (*above, str(node.value))
-        if keys in self.lines:
-            self._refuse(keys, line, f"is already on line {self.lines[keys]}; keep one of the two")
-        self.lines[keys] = line
-        return keys
-
-    def _refuse(self, keys: Keys, line: int, text: str) -> NoReturn:
-        if not keys:
-            raise BenchError(f"{self.file}:{line}: {text}")
-        raise Origin(self.file, line, {}).flaw(keys[0], keys[1:], text)
-
-
-def _entry(origin: Origin, name: str, value: Any) -> Entry:
     if not SAFE_NAME.fullmatch(name):
         raise origin.flaw(
             name, (), "is no name; use letters, digits, '.', '_' and '-', a letter or digit first"
         )
     if not isinstance(value, dict):
-        raise origin.flaw(name, (), f"is {_short(value)}; write keys such as task below it")
+        raise origin.flaw(name, (), f"is {short(value)}; write keys such as task below it")
     for key in value:
         if key not in _KEYS:
             raise origin.flaw(name, (key,), _unknown_key(key, _KEYS))
@@ -393,23 +245,14 @@ def _sentence(error: ErrorDetails) -> str:
     wanted = error["msg"].replace("Input should", "must")
     for theirs, ours in _WORDS.items():
         wanted = wanted.replace(theirs, ours)
-    return f"{wanted}, not {_short(error['input'])}; correct it"
+    return f"{wanted}, not {short(error['input'])}; correct it"
 
 
 def _unknown_key(key: str, known: list[str]) -> str:
     return f"unknown key{did_you_mean(key, known)}; the keys are {', '.join(known)}"
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """Return how ``value`` is quoted in an error: as Python writes it, cut when it is long."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _yaml_flaw(file: Path, text: str, error: yaml.YAMLError) -> str:
-    if isinstance(error, yaml.reader.ReaderError):
-        line = text.count("\n", 0, error.position) + 1
-        return f"{file}:{line}: holds the character {chr(error.character)!r}; remove it"
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    line = mark.line + 1 if mark else 1
-    problem = getattr(error, "problem", None) or " ".join(str(error).split())
-    return f"{file}:{line}: is not plain YAML ({problem}); mend this line or the one above it"

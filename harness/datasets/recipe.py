@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import BenchError
+
 
 @dataclass(frozen=True, eq=False)
 class RawSet:
@@ -30,6 +32,15 @@ class RawSet:
                 raise ValueError(f"{len(values)} {what} for {len(self.pixels)} images")
         if len(set(self.ids)) != len(self.ids):
             raise ValueError("an id occurs twice")
+
+
+class OptionError(BenchError):
+    """An option that a maker of recipes refuses; who knows the entry adds its place."""
+
+    def __init__(self, keys: tuple[str, ...], text: str) -> None:
+        super().__init__(f"{'.'.join(keys)}: {text}")
+        self.keys = keys  # from the recipe's own options down, for example copies, share
+        self.text = text  # what is wrong with it, and the remedy
 
 
 class Recipe(Protocol):

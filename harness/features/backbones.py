@@ -155,7 +155,8 @@ class HubBackbone(Backbone):
         """Load the fetched file."""
         from harness.features import networks
 
-        network = networks.from_file(self.name, Path(read_json(self._memory)["path"]))
+        known = read_json(self._memory) or {}
+        network = networks.from_file(self.name, Path(known["path"]))
         return networks.NetworkExtractor(network, device, precision)
 
 

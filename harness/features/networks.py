@@ -12,8 +12,8 @@ from huggingface_hub.constants import ENDPOINT
 from timm.data import resolve_data_config
 from timm.models import load_state_dict
 from torch import nn
-from torchvision.transforms.v2 import functional as transform
 from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as transform
 
 from harness.errors import BenchError, did_you_mean
 from harness.plugins import describe
@@ -47,7 +47,7 @@ class NetworkExtractor:
         self.bf16 = precision == "bf16"
         self.mean = torch.tensor(config["mean"], device=device).view(1, 3, 1, 1)
         self.deviation = torch.tensor(config["std"], device=device).view(1, 3, 1, 1)
-        self.network = network.eval().to(device, memory_format=torch.channels_last)
+        self.network = network.eval().to(device).to(memory_format=torch.channels_last)
         self.preprocessing = (
             f"grey to 3 channels, shorter side to {self.scaled} ({config['interpolation']}, "
             f"antialiased), centre {self.side}, mean {config['mean']}, std {config['std']}"
@@ -59,9 +59,7 @@ class NetworkExtractor:
         grey = pixels.unsqueeze(1).float() / 255
         grey = transform.resize(grey, [self.scaled], self.interpolation, antialias=True)
         grey = transform.center_crop(grey, [self.side, self.side]).clamp(0, 1)
-        images = ((grey - self.mean) / self.deviation).contiguous(
-            memory_format=torch.channels_last
-        )
+        images = ((grey - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             features: torch.Tensor = self.network(images)
         return features.float()
@@ -74,6 +72,7 @@ def from_file(name: str, path: Path, *, renamed: bool = False) -> nn.Module:
         BenchError: timm knows no such model, or the file does not hold its weights.
     """
     _known(name)
+    network: Any
     try:
         if renamed:
             network = timm.create_model(name)

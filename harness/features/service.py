@@ -13,7 +13,6 @@ from __future__ import annotations
 import socket
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,7 +123,7 @@ class FeatureService:
         return self.store.rows(key, images.digests, compute, self._say)
 
     def _batches(
-        self, pixels: NDArray[np.uint8], rows: Sequence[int], extractor: Extractor, what: str
+        self, pixels: NDArray[np.uint8], rows: NDArray[np.intp], extractor: Extractor, what: str
     ) -> NDArray[np.float32]:
         parts, told = [], time.monotonic()
         for start in range(0, len(rows), BATCH):

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,8 @@ def map_rows(path: Path) -> Rows:
     Raises:
         CorruptShardError: the file is truncated or holds something else.
     """
-    return _map(path, "rows", np.dtype(np.float32))
+    rows: Rows = _map(path, "rows", np.dtype(np.float32))
+    return rows
 
 
 def set_digest(digests: Sequence[str]) -> str:
@@ -147,7 +149,7 @@ def _digests(path: Path) -> NDArray[np.bytes_]:
     return np.ascontiguousarray(letters).view(DIGEST).ravel()
 
 
-def _map(path: Path, name: str, kind: np.dtype[np.generic]) -> NDArray[np.generic]:
+def _map(path: Path, name: str, kind: np.dtype[Any]) -> NDArray[Any]:
     """Map one tensor of a safetensors file in place; the library itself would copy it."""
     size = path.stat().st_size
     with path.open("rb") as stream:

@@ -18,9 +18,10 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from harness.datasets.recipe import RawSet
-from harness.errors import BenchError, did_you_mean
+from harness.datasets.recipe import OptionError, RawSet
+from harness.errors import did_you_mean
 from harness.files import file_digest, json_digest
+from harness.forge.anatomy import draw_patient
 from harness.forge.copies import Fidelity, degrade
 
 Pixels = NDArray[np.uint8]  # (N, H, W)
@@ -38,7 +39,7 @@ NAMES = {  # how the images of each set are called
     "null": "generated",
 }
 POOLS = ("train/generated", "test/generated", "null")
-SOURCES = ("phantom.py", "copies.py", "recipe.py")
+SOURCES = ("anatomy.py", "layers.py", "frame.py", "phantom.py", "copies.py", "recipe.py")
 
 
 class Stream(IntEnum):
@@ -178,7 +179,7 @@ class PhantomRecipe(_Block):
 
     def _slices(self, split: int, patient: int) -> Pixels:
         """Draw one real patient's (slices, size, size) images."""
-        from harness.forge.phantom import draw_patient, render_slice
+        from harness.forge.phantom import render_slice
 
         anatomy = draw_patient(self._stream(Stream.REAL, split, patient))
         heights = spread_heights(self.slices, self._rng(Stream.HEIGHTS, split, patient))
@@ -192,7 +193,7 @@ class PhantomRecipe(_Block):
 
     def _fresh(self, name: str, count: int) -> Pixels:
         """Draw the first ``count`` fresh images of a pool, each of a patient of its own."""
-        from harness.forge.phantom import draw_patient, render_slice
+        from harness.forge.phantom import render_slice
 
         images = np.empty((count, self.size, self.size), np.uint8)
         for slot in range(count):
@@ -246,14 +247,15 @@ def phantom(options: dict[str, Any]) -> PhantomRecipe:
     """Return the recipe that the ``fetch: phantom:`` block of an entry describes.
 
     Raises:
-        BenchError: A key is missing, unknown or out of range; the line names it.
+        OptionError: A key is missing, unknown or out of range.
     """
     try:
         return PhantomRecipe.model_validate(options)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(["fetch", "phantom", *map(str, first["loc"])])
-        raise BenchError(f"{key}: {_sentence(first)}") from error
+        # A misspelt key leaves another one missing; the misspelling is what to mend.
+        flaws = error.errors(include_url=False)
+        first = min(flaws, key=lambda flaw: flaw["type"] != "extra_forbidden")
+        raise OptionError(tuple(map(str, first["loc"])), _sentence(first)) from error
 
 
 def _sentence(error: ErrorDetails) -> str:

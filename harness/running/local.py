@@ -121,9 +121,7 @@ class LocalEngine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _job(
-        self, cell: Cell, case: Case, sealed: Mapping[str, SealedSet], scratch: Path
-    ) -> Job:
+    def _job(self, cell: Cell, case: Case, sealed: Mapping[str, SealedSet], scratch: Path) -> Job:
         return Job(
             plugin=cell.card.family,
             method=cell.card.name,
@@ -143,7 +141,7 @@ class LocalEngine:
         """Start a worker and serve it until it has answered or is gone."""
         ours, theirs = socket.socketpair()
         channel = Channel(ours)
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             process = self._start(theirs, output.fileno())
         theirs.close()
         costs = Costs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,12 +66,12 @@ class Cell:
     def stem(self, store: RecordStore) -> Path:
         """Return where the cell's record lies, without ending."""
         return store.stem(
-            self.dataset.entry.name,
-            self.card.name,
-            self.changed,
-            self.protocol,
-            self.budget,
-            self.seed,
+            dataset=self.dataset.entry.name,
+            method=self.card.name,
+            changed=self.changed,
+            protocol=self.protocol,
+            budget=self.budget,
+            seed=self.seed,
         )
 
 
@@ -118,7 +119,8 @@ def make_plan(
         weights: to see whether a record's weights are today's.
         fresh: run everything again.
     """
-    todo, done = [], []
+    todo: list[Cell] = []
+    done: list[Cell] = []
     for cell in cells:
         record = store.read(cell.stem(store))
         holds = record is not None and record.status is Status.OK and record.key == cell.key
@@ -127,7 +129,7 @@ def make_plan(
     past = seconds_by_method(record for name in store.datasets() for record in store.of(name))
     order = {cell.dataset.entry.name: i for i, cell in reversed(list(enumerate(todo)))}
     todo.sort(key=lambda c: (order[c.dataset.entry.name], _seconds(c, past), c.card.name, c.seed))
-    estimate = sum(_seconds(cell, past) for cell in todo) if past else None
+    estimate = math.fsum(_seconds(cell, past) for cell in todo) if past else None
     return Plan(tuple(todo), tuple(done), estimate)
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.files import json_digest, read_json, write_json
 from harness.method import Access, Budget, Task
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 
 
 class Status(StrEnum):
@@ -88,7 +88,7 @@ class Record(_Facts):
 
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
-    schema_version: Literal[1] = Field(1, alias="schema")
+    schema_version: Literal[1] = Field(alias="schema")
     key: str  # digest of all that the cell depends on, but for the weights named below
     task: Task
     method: MethodFacts
@@ -118,6 +118,7 @@ class RecordStore:
 
     def stem(
         self,
+        *,
         dataset: str,
         method: str,
         changed: dict[str, Any],

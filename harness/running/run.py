@@ -21,6 +21,7 @@ from harness.method import Access, Task
 from harness.running.local import Answer, LocalEngine, Settings
 from harness.running.plan import Cell, Plan
 from harness.running.records import (
+    SCHEMA,
     CacheFacts,
     DatasetFacts,
     Figure,
@@ -165,10 +166,13 @@ def _write_predictions(
     columns = ["score"] if cell.task is Task.MEMBERSHIP else [f"score_{name}" for name in classes]
     writer.writerow(["image", "label", *columns, "case"])
     for case, answer in zip(cases, answers, strict=True):
-        assert answer.scores is not None and answer.labels is not None
+        assert answer.scores is not None
+        assert answer.labels is not None
         scores = answer.scores.reshape(len(answer.labels), -1).tolist()
         rows = zip(case.asked.ids, answer.labels.tolist(), scores, strict=True)
-        writer.writerows([image, label, *map(repr, score), case.name] for image, label, score in rows)
+        writer.writerows(
+            [image, label, *map(repr, score), case.name] for image, label, score in rows
+        )
     path = with_ending(cell.stem(store), ".csv")
     write_text(path, text.getvalue())
     return PredictionFacts(
@@ -180,6 +184,7 @@ def _record(cell: Cell, settings: Settings, answers: Sequence[Answer]) -> Record
     last = answers[-1]
     weights = {used.backbone: used for answer in answers for used in answer.weights}
     return Record(
+        schema=SCHEMA,
         key=cell.key,
         task=cell.task,
         method=MethodFacts(

@@ -43,9 +43,7 @@ class WorkerTools(Tools):
         self._channel = channel
         self._made: dict[str, Any] = {}
 
-    def features(
-        self, images: ImageSet, backbone: str, layer: str = "pool"
-    ) -> NDArray[np.float32]:
+    def features(self, images: ImageSet, backbone: str, layer: str = "pool") -> NDArray[np.float32]:
         """See :meth:`harness.method.Tools.features`."""
         request = {"set_name": images.name, "backbone": backbone, "layer": layer}
         self._channel.send({"say": "features", **request})
@@ -109,7 +107,7 @@ def _settle(job: Job) -> None:
     os.environ.update(HOME=job.scratch, TMPDIR=job.scratch)
     torch.set_num_threads(job.threads)
     torch.manual_seed(job.seed)
-    np.random.seed(job.seed % 2**32)  # noqa: NPY002  plugins may use the old generator
+    np.random.seed(job.seed % 2**32)
     random.seed(job.seed)
 
 

@@ -254,19 +254,18 @@ def _accuracy(counts: Floats) -> Floats:
 
 
 def _kappa(counts: Floats) -> Floats:
-    # Whole numbers up to the division, so that kappa is exactly 0 where it is 0 by definition.
-    chance, total = _chance(counts), _sum(counts, -1, -2)
-    return (total * _sum(_right(counts), -1) - chance) / (total**2 - chance)
+    chance = _chance(counts)
+    return (_accuracy(counts) - chance) / (1 - chance)
 
 
 def _kappa_ends(counts: Floats) -> tuple[float, float]:
-    chance, total = float(_chance(counts)), float(_sum(counts, -1, -2))
-    return -chance / (total**2 - chance), 1.0
+    chance = float(_chance(counts))
+    return -chance / (1 - chance), 1.0
 
 
 def _chance(counts: Floats) -> Floats:
-    """Return N squared times the agreement that the numbers of each class alone would give."""
-    return _sum(_sum(counts, -1) * _sum(counts, -2), -1)
+    """Return the accuracy of answers that know no more than how often each class is given."""
+    return _sum(_sum(counts, -1) * _sum(counts, -2), -1) / _sum(counts, -1, -2) ** 2
 
 
 @dataclass(frozen=True)
@@ -423,7 +422,7 @@ class _Ranking:
     def rates(self, drawn: Ints) -> Floats:
         """Return, (3, B), the rates of ``TPR_AT_FPR`` when groups count as often as drawn.
 
-        NaN where a draw lacks a class.
+        NaN where a draw has no used image, as may happen when a group is spread over folds.
         """
         weights = drawn[:, self.codes]
         hits = np.cumsum(weights * self.used, axis=1)[:, self.ends]
@@ -431,11 +430,10 @@ class _Ranking:
         positives, negatives = hits[:, -1], alarms[:, -1]
         from_none = np.pad(hits, ((0, 0), (1, 0)))
         rates = np.full((len(TPR_AT_FPR), len(drawn)), np.nan)
-        both = (positives > 0) & (negatives > 0)
         for row, (percent, _) in zip(rates, TPR_AT_FPR.values(), strict=True):
             runs = (100 * alarms <= percent * negatives[:, None]).sum(axis=1)
             reached = np.take_along_axis(from_none, runs[:, None], axis=1)[:, 0]
-            np.divide(reached, positives, out=row, where=both)
+            np.divide(reached, positives, out=row, where=positives > 0)
         return rates
 
 

@@ -59,7 +59,7 @@ class _Cosine(Method):
 
 
 class CosineThreshold(_Cosine):
-    """Largest cosine similarity to a generated image above mean + alpha x deviation (section 4.4)."""
+    """Largest cosine similarity to a generated image above mean + alpha x deviation."""
 
     name = "cosine-threshold"
     reference = Reference(paper=PAPER, runs=("1288",))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.datasets.entry import Entry, read_entries
+from harness.datasets.catalogue import read_entries
+from harness.datasets.entry import Entry
 from harness.errors import BenchError
 
 

@@ -1,7 +1,7 @@
 """The built-in data sets come in by the hook and are valid."""
 
 from harness.datasets import builtin
-from harness.datasets.entry import Catalogue
+from harness.datasets.catalogue import Catalogue
 
 
 def test_the_built_in_entries_are_valid_and_may_be_shown() -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from harness.datasets.catalogue import Catalogue
 from harness.datasets.dataset import Dataset, PackedSet, open_dataset
-from harness.datasets.entry import Catalogue, Entry
-from harness.datasets.recipe import RawSet
+from harness.datasets.entry import Entry
+from harness.datasets.recipe import OptionError, RawSet
 from harness.errors import BenchError
 
 Refused = Callable[..., str]
@@ -342,6 +343,21 @@ def test_what_a_recipe_says_of_its_options_names_the_entry(
     entry = entry_of(MADE)
     place = f"{entry.origin.file}:1: entry 'made', key 'fetch.fixed': "
     refused(lambda: open_dataset(entry, {"fixed": recipe_of}), f"{place}n is too small")
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"), [(("size", "wide"), 6), (("size", "high"), 5), (("n",), 4)]
+)
+def test_an_option_that_a_recipe_refuses_is_named_with_its_line(
+    entry_of: EntryOf, refused: Refused, keys: tuple[str, ...], line: int
+) -> None:
+    def recipe_of(_: dict[str, Any]) -> Fixed:
+        raise OptionError(keys, "is too small; raise it")
+
+    text = "fetch:\n    fixed:\n      size:\n        wide: 3"
+    entry = entry_of(f"made:\n  {{task: membership, layout: pack}}\n".replace("{", "").replace("}", ""))
+    place = f"{entry.origin.file}:{line}: entry 'made', key '{'.'.join(('fetch', 'fixed', *keys))}': "
+    refused(lambda: open_dataset(entry, {"fixed": recipe_of}), f"{place}is too small")
 
 
 ONE = RawSet(("a",), np.zeros((1, 4, 4), np.uint8))

@@ -9,7 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.datasets.entry import Catalogue, Layout, read_entries
+from harness.datasets.catalogue import Catalogue, read_entries
+from harness.datasets.entry import Layout
 from harness.errors import BenchError
 from harness.method import Task
 
@@ -265,6 +266,9 @@ def test_a_catalogue_finds_entries_by_name_glob_and_default(file: Path) -> None:
     assert [entry.name for entry in catalogue.select(["mad*", "made"])] == ["made", "mad-2"]
     assert [entry.name for entry in catalogue.select(["mad-2", "*"])] == ["mad-2", "ct64", "made"]
     assert [entry.name for entry in catalogue.defaults()] == ["ct64"]
+    assert catalogue.names() == ["ct64", "made", "mad-2"]
+    assert "mad-2" in catalogue
+    assert "mad*" not in catalogue
     assert len(catalogue) == 3
 
 

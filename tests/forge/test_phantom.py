@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.forge.phantom import draw_patient, render_slice
+from harness.forge.anatomy import draw_patient
+from harness.forge.phantom import render_slice
 
 
 def show(seed: int, height: float = 0.4, size: int = 64, noise: int = 0) -> np.ndarray:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.datasets.entry import read_entries
+from harness.datasets.catalogue import read_entries
+from harness.datasets.dataset import open_dataset
 from harness.datasets.recipe import RawSet
 from harness.errors import BenchError
 from harness.files import shipped
@@ -142,7 +143,7 @@ def test_every_patient_and_every_noise_is_drawn_once(monkeypatch):
         noises.append(rng.bytes(32))
         return np.zeros((size, size), np.uint8)
 
-    monkeypatch.setattr("harness.forge.phantom.draw_patient", draw)
+    monkeypatch.setattr(module, "draw_patient", draw)
     monkeypatch.setattr("harness.forge.phantom.render_slice", render)
     phantom(options(copies__share=0)).make()
     assert len(people) == len(set(people)) == 16 + 30 + 26 + 8
@@ -254,6 +255,7 @@ def test_the_order_and_the_names_of_a_pool_tell_no_copy(name):
     assert_exchangeable(np.arange(60.0), copied)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 20), st.integers(0, 2**32))
 def test_the_slices_of_a_patient_are_never_close_together(count, seed):
     heights = sorted(spread_heights(count, np.random.default_rng(seed)))
@@ -298,7 +300,7 @@ def test_what_copies_would_look_like_does_not_matter_when_there_are_none():
 
 def test_a_change_of_the_source_changes_the_digest(monkeypatch):
     before = phantom(options()).digest
-    for changed in ("phantom.py", "copies.py", "recipe.py"):
+    for changed in ("anatomy.py", "layers.py", "frame.py", "phantom.py", "copies.py", "recipe.py"):
         monkeypatch.setattr(module, "file_digest", lambda path, at=changed: str(path.name == at))
         assert phantom(options()).digest != before
         before = phantom(options()).digest
@@ -307,23 +309,23 @@ def test_a_change_of_the_source_changes_the_digest(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seed": -1}, "fetch.phantom.seed: must be greater than or equal to 0, not -1"),
-        ({"seed": True}, "fetch.phantom.seed: must be a valid integer, not True"),
-        ({"size": 31}, "fetch.phantom.size: must be greater than or equal to 32, not 31"),
-        ({"size": 513}, "fetch.phantom.size: must be less than or equal to 512, not 513"),
-        ({"slices": 0}, "fetch.phantom.slices: must be greater than 0"),
-        ({"patients": 7}, "fetch.phantom.patients: must be a block with the keys train, test"),
-        ({"patients": {"train": 3}}, "fetch.phantom.patients.test: is missing; add it"),
-        ({"generated__null": -1}, "fetch.phantom.generated.null: must be greater than or equal"),
-        ({"copies": {"each": 2}}, "fetch.phantom.copies.share: is missing; add it"),
-        ({"copies__share": 1.5}, "fetch.phantom.copies.share: must be less than or equal to 1"),
-        ({"copies__each": 0}, "fetch.phantom.copies.each: must be greater than 0"),
-        ({"copies__noise": float("nan")}, "fetch.phantom.copies.noise: must be"),
-        ({"copies__blurr": 1}, "fetch.phantom.copies.blurr: unknown key (did you mean blur?)"),
-        ({"siz": 64}, "fetch.phantom.siz: unknown key (did you mean size?)"),
+        ({"seed": -1}, "seed: must be greater than or equal to 0, not -1"),
+        ({"seed": True}, "seed: must be a valid integer, not True"),
+        ({"size": 31}, "size: must be greater than or equal to 32, not 31"),
+        ({"size": 513}, "size: must be less than or equal to 512, not 513"),
+        ({"slices": 0}, "slices: must be greater than 0"),
+        ({"patients": 7}, "patients: must be a block with the keys train, test"),
+        ({"patients": {"train": 3}}, "patients.test: is missing; add it"),
+        ({"generated__null": -1}, "generated.null: must be greater than or equal"),
+        ({"copies": {"each": 2}}, "copies.share: is missing; add it"),
+        ({"copies__share": 1.5}, "copies.share: must be less than or equal to 1"),
+        ({"copies__each": 0}, "copies.each: must be greater than 0"),
+        ({"copies__noise": float("nan")}, "copies.noise: must be"),
+        ({"copies__blurr": 1}, "copies.blurr: unknown key (did you mean blur?)"),
+        ({"siz": 64}, "siz: unknown key (did you mean size?)"),
         (
             {"copies__each": 3},
-            "fetch.phantom.copies: copies of 12 of 16 members at 3 each do not fit in a pool of 26",
+            "copies: copies of 12 of 16 members at 3 each do not fit in a pool of 26",
         ),
     ],
 )

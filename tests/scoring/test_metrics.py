@@ -21,7 +21,10 @@ MEMBERSHIP = [
 @st.composite
 def answered(draw, least=2, most=60, classes=2):
     size = draw(st.integers(least, most))
-    column = lambda top: np.array(draw(st.lists(st.integers(0, top), min_size=size, max_size=size)))  # noqa: E731
+
+    def column(top):
+        return np.array(draw(st.lists(st.integers(0, top), min_size=size, max_size=size)))
+
     truth, labels = column(classes - 1), column(classes - 1)
     assume(np.unique(truth).size == classes)
     return truth, labels, column(6) / 2 - 1, column(max(1, size // 2))
@@ -207,6 +210,14 @@ def test_a_fold_whose_class_rests_on_one_group_gets_no_interval():
     assert figure.value is not None
     assert figure.low is None
     assert "without one of the groups" in figure.note
+
+
+def test_draws_that_leave_a_fold_without_used_images_are_passed_over():
+    truth, labels, scores, groups = patients(19, 30, 300)
+    folds = np.where(truth == 0, groups % 2, 0)
+    folds[np.flatnonzero(groups == 0)[0]] = 1
+    figure = membership_metrics(truth, labels, scores, groups, folds)["tpr_at_fpr_0"]
+    assert 0 <= figure.low <= figure.value <= figure.high <= 1
 
 
 # --- what must not matter ---
