@@ -1,0 +1,1 @@
+"""The board: records and published results as ranked tables, for the terminal and for files."""

@@ -1,0 +1,1 @@
+"""Features: what backbones see in the images, computed once and shared by all methods."""

@@ -1,0 +1,1 @@
+"""The forge: data sets made of drawn patients, where the truth about every image is known."""

@@ -6,20 +6,21 @@ note says so in place of a number. Intervals speak of other patients asked of th
 method; they do not cover training it anew.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from harness.scoring.confusion import ATTRIBUTION, MEMBERSHIP, Figure, confusions
+from harness.scoring.ranking import auc, bootstrap, rank_folds
 from harness.scoring.uncertainty import (
     MIN_GROUPS,
     group_codes,
     jackknife_interval,
     ordered_by_content,
     percentile_interval,
-    resamples,
 )
 
 Ints = NDArray[np.int64]
@@ -120,7 +121,7 @@ def membership_metrics(
     ranked = _scores(scores, sample.truth.size)
     fold = _folds(folds, sample.truth.size)
     return {
-        **_label_metrics(sample, answers, _MEMBERSHIP),
+        **_label_metrics(sample, answers, MEMBERSHIP),
         "auc": _auc(sample, ranked, fold),
         **_tpr_metrics(sample, ranked, fold),
     }
@@ -174,7 +175,7 @@ def attribution_metrics(
         raise ValueError(f"classes must be at least 2, not {classes}")
     sample = _sample(truth, groups, tuple(f"class {number}" for number in range(classes)))
     answers = _integers("predicted", predicted, sample.truth.size, classes)
-    return _label_metrics(sample, answers, _ATTRIBUTION)
+    return _label_metrics(sample, answers, ATTRIBUTION)
 
 
 def _sample(truth: ArrayLike, groups: Groups, names: tuple[str, ...]) -> _Sample:
@@ -220,120 +221,25 @@ def _strata(truth: Ints, codes: Ints, folds: Ints) -> Ints:
     return strata
 
 
-# --- figures of labels: functions of counts[..., truth, predicted] ---
-
-
-def _sum(counts: Floats, *axes: int) -> Floats:
-    total: Floats = counts.sum(axis=axes)
-    return total
-
-
-def _right(counts: Floats) -> Floats:
-    return np.diagonal(counts, axis1=-2, axis2=-1)
-
-
-def _recall(counts: Floats) -> Floats:
-    return _right(counts) / _sum(counts, -1)
-
-
-def _precision(counts: Floats) -> Floats:
-    return _right(counts) / _sum(counts, -2)
-
-
-def _f1(counts: Floats) -> Floats:
-    return 2 * _right(counts) / (_sum(counts, -1) + _sum(counts, -2))
-
-
-def _specificity(counts: Floats) -> Floats:
-    rest = _sum(counts, -1, -2)[..., None] - _sum(counts, -1)
-    return 1 - (_sum(counts, -2) - _right(counts)) / rest
-
-
-def _accuracy(counts: Floats) -> Floats:
-    return _sum(_right(counts), -1) / _sum(counts, -1, -2)
-
-
-def _kappa(counts: Floats) -> Floats:
-    chance = _chance(counts)
-    return (_accuracy(counts) - chance) / (1 - chance)
-
-
-def _kappa_ends(counts: Floats) -> tuple[float, float]:
-    chance = float(_chance(counts))
-    return -chance / (1 - chance), 1.0
-
-
-def _chance(counts: Floats) -> Floats:
-    """Return the accuracy of answers that know no more than how often each class is given."""
-    return _sum(_sum(counts, -1) * _sum(counts, -2), -1) / _sum(counts, -1, -2) ** 2
-
-
-@dataclass(frozen=True)
-class _Figure:
-    """A figure of labels."""
-
-    of: Callable[[Floats], Floats]  # (..., C, C) counts[truth, predicted] -> (...)
-    over: Callable[[Ints, Ints], NDArray[np.bool_]] | None = None  # its images; None: all
-    by_class: bool = False  # a perfect value needs every class, so the smallest one limits it
-    ends: Callable[[Floats], tuple[float, float]] = lambda _: (0.0, 1.0)
-
-
-_MEMBERSHIP = {
-    "kappa": _Figure(_kappa, ends=_kappa_ends),
-    "accuracy": _Figure(_accuracy),
-    "balanced_accuracy": _Figure(lambda counts: _recall(counts).mean(-1), by_class=True),
-    "precision": _Figure(lambda counts: _precision(counts)[..., 1], lambda _, label: label == 1),
-    "recall": _Figure(lambda counts: _recall(counts)[..., 1], lambda truth, _: truth == 1),
-    "specificity": _Figure(lambda counts: _recall(counts)[..., 0], lambda truth, _: truth == 0),
-    "f1": _Figure(lambda counts: _f1(counts)[..., 1], by_class=True),
-}
-_ATTRIBUTION = {
-    "accuracy": _Figure(_accuracy),
-    "precision": _Figure(lambda counts: _precision(counts).mean(-1), by_class=True),
-    "recall": _Figure(lambda counts: _recall(counts).mean(-1), by_class=True),
-    "f1": _Figure(lambda counts: _f1(counts).mean(-1), by_class=True),
-    "specificity": _Figure(lambda counts: _specificity(counts).mean(-1), by_class=True),
-}
-
-
-def _label_metrics(
-    sample: _Sample, answers: Ints, figures: dict[str, _Figure]
-) -> dict[str, Metric]:
+def _label_metrics(sample: _Sample, answers: Ints, figures: dict[str, Figure]) -> dict[str, Metric]:
     lacking = sample.lacking()
     if lacking:
         return {name: sample.metric(None, note=lacking) for name in figures}
-    counts, without = _confusions(sample, answers)
+    counts, without = confusions(sample.truth, answers, sample.codes, sample.held.size)
     return {
         name: _label_metric(sample, answers, figure, counts, without)
         for name, figure in figures.items()
     }
 
 
-def _confusions(sample: _Sample, answers: Ints) -> tuple[Floats, Floats]:
-    """Return counts[truth, predicted] of all groups and, (G, C, C), without each one.
-
-    Without a group, each class is scaled back to its full count: how many images of a class are
-    asked about is the challenge's choice, and no part of the chance that an interval describes.
-    """
-    classes = sample.held.size
-    cells = (sample.codes * classes + sample.truth) * classes + answers
-    shape = (sample.count, classes, classes)
-    each = np.bincount(cells, minlength=sample.count * classes**2).reshape(shape).astype(np.float64)
-    counts = each.sum(0)
-    without = counts - each
-    with np.errstate(divide="ignore", invalid="ignore"):
-        without *= counts.sum(-1, keepdims=True) / without.sum(-1, keepdims=True)
-    return counts, without
-
-
 def _label_metric(
-    sample: _Sample, answers: Ints, figure: _Figure, counts: Floats, without: Floats
+    sample: _Sample, answers: Ints, figure: Figure, counts: Floats, without: Floats
 ) -> Metric:
     over = figure.over(sample.truth, answers) if figure.over else None
     with np.errstate(invalid="ignore"):
         value, left = float(figure.of(counts)), figure.of(without)
     if np.isnan(value):
-        never = np.array(sample.names)[_sum(counts, -2) == 0]
+        never = np.array(sample.names)[counts.sum(axis=-2) == 0]
         return sample.metric(
             None, note=f"not defined: no answer is {' or '.join(never)}", over=over
         )
@@ -352,14 +258,11 @@ def _label_metric(
     return sample.metric(value, interval, over=over)
 
 
-# --- figures of scores ---
-
-
 def _auc(sample: _Sample, scores: Floats, folds: Ints) -> Metric:
     lacking = sample.lacking() or _one_class_fold(sample, folds)
     if lacking:
         return sample.metric(None, note=lacking)
-    parts = [_fold_auc(sample, scores, folds == fold) for fold in np.unique(folds)]
+    parts = [auc(sample.truth, sample.codes, scores, folds == fold) for fold in np.unique(folds)]
     value = float(np.mean([whole for whole, _ in parts]))
     without = np.mean([left for _, left in parts], axis=0)
     too_few = sample.too_few()
@@ -380,74 +283,18 @@ def _one_class_fold(sample: _Sample, folds: Ints) -> str | None:
     return None
 
 
-def _fold_auc(sample: _Sample, scores: Floats, inside: NDArray[np.bool_]) -> tuple[float, Floats]:
-    """Return the AUC of one fold and, (G,), without each group.
-
-    Pairs won are counted by rank, in O(n log n). Leaving a group out takes away its images' pairs
-    with everyone; pairs inside the group are then taken twice, and one of them is given back.
-    """
-    used = inside & (sample.truth == 1)
-    other = inside & (sample.truth == 0)
-    rank = np.unique(scores, return_inverse=True)[1]
-    # Ranks that start anew in every group, above those of the group before.
-    nested = rank + sample.codes * scores.size
-    before = np.searchsorted(np.sort(sample.codes[other]), sample.codes[used])
-
-    def per_group(images: NDArray[np.bool_], amounts: Floats | None = None) -> Floats:
-        return np.bincount(sample.codes[images], amounts, minlength=sample.count).astype(np.float64)
-
-    wins = _beaten(rank[used], rank[other])
-    losses = used.sum() - _beaten(rank[other], rank[used])
-    inner = _beaten(nested[used], nested[other]) - before
-    won = wins.sum() - per_group(used, wins) - per_group(other, losses) + per_group(used, inner)
-    pairs = (used.sum() - per_group(used)) * (other.sum() - per_group(other))
-    with np.errstate(invalid="ignore"):
-        return float(wins.sum() / (used.sum() * other.sum())), won / pairs
-
-
-def _beaten(ranks: Ints, rivals: Ints) -> Floats:
-    """Return how many rivals lie below each rank, a tie counting one half."""
-    ordered = np.sort(rivals)
-    return (np.searchsorted(ordered, ranks) + np.searchsorted(ordered, ranks, "right")) / 2
-
-
-@dataclass(frozen=True)
-class _Ranking:
-    """The images of one fold from the highest score down."""
-
-    used: Ints  # (n,) 1 used, 0 not used
-    codes: Ints  # (n,) group
-    ends: Ints  # (k,) the last place of each run of equal scores
-
-    def rates(self, drawn: Ints) -> Floats:
-        """Return, (3, B), the rates of ``TPR_AT_FPR`` when groups count as often as drawn.
-
-        NaN where a draw has no used image, as may happen when a group is spread over folds.
-        """
-        weights = drawn[:, self.codes]
-        hits = np.cumsum(weights * self.used, axis=1)[:, self.ends]
-        alarms = np.cumsum(weights * (1 - self.used), axis=1)[:, self.ends]
-        positives, negatives = hits[:, -1], alarms[:, -1]
-        from_none = np.pad(hits, ((0, 0), (1, 0)))
-        rates = np.full((len(TPR_AT_FPR), len(drawn)), np.nan)
-        for row, (percent, _) in zip(rates, TPR_AT_FPR.values(), strict=True):
-            runs = (100 * alarms <= percent * negatives[:, None]).sum(axis=1)
-            reached = np.take_along_axis(from_none, runs[:, None], axis=1)[:, 0]
-            np.divide(reached, positives, out=row, where=positives > 0)
-        return rates
-
-
 def _tpr_metrics(sample: _Sample, scores: Floats, folds: Ints) -> dict[str, Metric]:
     lacking = sample.lacking() or _one_class_fold(sample, folds)
     if lacking:
         return {name: sample.metric(None, note=lacking) for name in TPR_AT_FPR}
     codes = ordered_by_content(sample.codes, sample.truth, scores, folds)
-    rankings = list(_rankings(sample.truth, codes, scores, folds))
+    rankings = list(rank_folds(sample.truth, codes, scores, folds))
+    limits = [percent for percent, _ in TPR_AT_FPR.values()]
     whole = np.ones((1, sample.count), dtype=np.int64)
-    values = np.mean([ranking.rates(whole) for ranking in rankings], axis=0)[:, 0]
+    values = np.mean([ranking.rates(whole, limits) for ranking in rankings], axis=0)[:, 0]
     fewest = min(np.unique(ranking.codes[ranking.used == 0]).size for ranking in rankings)
     too_few = sample.too_few()
-    drawn = None if too_few else _bootstrap(rankings, _strata(sample.truth, codes, folds))
+    drawn = None if too_few else bootstrap(rankings, _strata(sample.truth, codes, folds), limits)
     metrics = {}
     for row, (name, (_, needed)) in enumerate(TPR_AT_FPR.items()):
         value = float(values[row])
@@ -461,22 +308,3 @@ def _tpr_metrics(sample: _Sample, scores: Floats, folds: Ints) -> dict[str, Metr
             interval = percentile_interval(value, drawn[row], int(sample.held[1]))
             metrics[name] = sample.metric(value, interval, "interval by bootstrap over groups")
     return metrics
-
-
-def _rankings(truth: Ints, codes: Ints, scores: Floats, folds: Ints) -> Iterator[_Ranking]:
-    for fold in np.unique(folds):
-        images = np.flatnonzero(folds == fold)
-        down = images[np.argsort(-scores[images], kind="stable")]
-        ends = np.flatnonzero(np.append(scores[down[1:]] != scores[down[:-1]], True))
-        yield _Ranking(truth[down], codes[down], ends)
-
-
-def _bootstrap(rankings: list[_Ranking], strata: Ints) -> Floats:
-    images = sum(ranking.codes.size for ranking in rankings)
-    return np.concatenate(
-        [
-            np.mean([ranking.rates(drawn) for ranking in rankings], axis=0)
-            for drawn in resamples(strata, images)
-        ],
-        axis=1,
-    )

@@ -345,18 +345,26 @@ def test_what_a_recipe_says_of_its_options_names_the_entry(
     refused(lambda: open_dataset(entry, {"fixed": recipe_of}), f"{place}n is too small")
 
 
-@pytest.mark.parametrize(
-    ("keys", "line"), [(("size", "wide"), 6), (("size", "high"), 5), (("n",), 4)]
-)
+NESTED = """\
+made:
+  task: membership
+  layout: pack
+  fetch:
+    fixed:
+      size:
+        wide: 3
+"""
+
+
+@pytest.mark.parametrize(("key", "line"), [("size.wide", 7), ("size.high", 6), ("depth", 5)])
 def test_an_option_that_a_recipe_refuses_is_named_with_its_line(
-    entry_of: EntryOf, refused: Refused, keys: tuple[str, ...], line: int
+    entry_of: EntryOf, refused: Refused, key: str, line: int
 ) -> None:
     def recipe_of(_: dict[str, Any]) -> Fixed:
-        raise OptionError(keys, "is too small; raise it")
+        raise OptionError(tuple(key.split(".")), "is too small; raise it")
 
-    text = "fetch:\n    fixed:\n      size:\n        wide: 3"
-    entry = entry_of(f"made:\n  {{task: membership, layout: pack}}\n".replace("{", "").replace("}", ""))
-    place = f"{entry.origin.file}:{line}: entry 'made', key '{'.'.join(('fetch', 'fixed', *keys))}': "
+    entry = entry_of(NESTED)
+    place = f"{entry.origin.file}:{line}: entry 'made', key 'fetch.fixed.{key}': "
     refused(lambda: open_dataset(entry, {"fixed": recipe_of}), f"{place}is too small")
 
 

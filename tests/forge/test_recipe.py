@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -323,6 +324,8 @@ def test_a_change_of_the_source_changes_the_digest(monkeypatch):
         ({"copies__noise": float("nan")}, "copies.noise: must be"),
         ({"copies__blurr": 1}, "copies.blurr: unknown key (did you mean blur?)"),
         ({"siz": 64}, "siz: unknown key (did you mean size?)"),
+        ({"copies": {"shre": 0.5}}, "copies.shre: unknown key (did you mean share?)"),
+        ({"patients": {"train": 3}, "siz": 64}, "siz: unknown key (did you mean size?)"),
         (
             {"copies__each": 3},
             "copies: copies of 12 of 16 members at 3 each do not fit in a pool of 26",
@@ -330,9 +333,20 @@ def test_a_change_of_the_source_changes_the_digest(monkeypatch):
     ],
 )
 def test_a_wrong_option_is_named_in_one_line(change, message):
-    with pytest.raises(BenchError, match=re.escape(message)) as caught:
+    with pytest.raises(BenchError, match=f"^{re.escape(message)}") as caught:
         phantom(options(**change))
     assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_option_of_an_entry_is_named_once_with_its_line(tmp_path):
+    file = tmp_path / "datasets.yaml"
+    fetch = {"phantom": options(copies__share=1.5)}
+    entry = {"task": "membership", "layout": "pack", "fetch": fetch}
+    file.write_text(yaml.safe_dump({"small": entry}))
+    line = 1 + file.read_text().splitlines().index("        share: 1.5")
+    place = f"{file}:{line}: entry 'small', key 'fetch.phantom.copies.share': must be less"
+    with pytest.raises(BenchError, match=f"^{re.escape(place)}"):
+        open_dataset(read_entries(file)["small"], bench_recipes())
 
 
 def test_copies_may_fill_a_pool_to_the_brim():
