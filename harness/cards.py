@@ -18,10 +18,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness import __version__
-from harness.errors import BenchError, did_you_mean
+from harness.errors import BenchError, describe, did_you_mean
 from harness.files import cache_dir, json_digest, read_json, write_json
 from harness.method import Access, Budget, Task
-from harness.plugins import METHODS, Broken, Plugin, describe, installed
+from harness.plugins import METHODS, Broken, Plugin, installed
 
 DISCOVERY_SECONDS = 120  # a plugin whose import takes longer is listed as broken
 

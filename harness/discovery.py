@@ -15,8 +15,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harness.errors import describe
 from harness.method import Budget, Method
-from harness.plugins import METHODS, describe, installed, load_methods
+from harness.plugins import METHODS, installed, load_methods
 
 
 def main() -> None:

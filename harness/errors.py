@@ -1,4 +1,4 @@
-"""The one exception that a person is meant to read."""
+"""The one exception that a person is meant to read, and how others are told."""
 
 
 class BenchError(Exception):
@@ -14,3 +14,9 @@ def did_you_mean(word: str, known: list[str]) -> str:
 
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception as one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

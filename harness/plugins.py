@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from harness.errors import describe
+
 if TYPE_CHECKING:
     from harness.datasets.recipe import Recipe
     from harness.features.backbones import Backbone
@@ -75,7 +77,9 @@ class Plugin:
 
     @cached_property
     def source_digest(self) -> str:
-        """SHA-256 over every source file of the plugin's package, found without importing it.
+        """SHA-256 over the files of the plugin's package, found without importing it.
+
+        Tests, pages and compiled files do not count; a data file does.
 
         Raises:
             ImportError: the package that the entry point names is not there.
@@ -105,12 +109,6 @@ def installed(group: str) -> list[Plugin]:
             name, version = (entry.dist.name, entry.dist.version) if entry.dist else ("?", "?")
             found[entry.name] = Plugin(entry.name, entry, name, version)
     return [found[name] for name in sorted(found)]
-
-
-def describe(error: BaseException) -> str:
-    """Return an exception as one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def load_methods(plugin: Plugin) -> list[type[Method]]:
@@ -166,6 +164,10 @@ def _merged(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return merged
 
 
+def _is_beside_the_point(name: Path) -> bool:
+    return name.suffix in (".pyc", ".md") or name.parts[0] == "tests"
+
+
 def _source_files(package: str) -> list[tuple[str, Path]]:
     spec = importlib.util.find_spec(package)
     if spec is None:
@@ -175,6 +177,7 @@ def _source_files(package: str) -> list[tuple[str, Path]]:
     files = {}
     for folder in map(Path, spec.submodule_search_locations):
         for path in folder.rglob("*"):
-            if path.is_file() and path.suffix != ".pyc" and "tests" not in path.parts:
-                files[path.relative_to(folder).as_posix()] = path
+            name = path.relative_to(folder)
+            if path.is_file() and not _is_beside_the_point(name):
+                files[name.as_posix()] = path
     return sorted(files.items())

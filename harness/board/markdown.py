@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from harness.board.board import Board, Row, read_boards
 from harness.board.wording import CONTROL, columns, figure_text, headline, ranking_rule
 from harness.files import write_text
+from harness.method import Task
 from harness.running.records import Record, RecordStore, Status
 
 
@@ -85,12 +85,19 @@ def _index(published: RecordStore) -> str:
 
 
 def _index_line(board: Board) -> str:
-    ranked: Sequence[Row] = [row for row in board.rows if row.rank == 1]
-    best = ", ".join(row.method for row in ranked) or "none ranked"
-    value = figure_text(ranked[0].metrics[board.official]) if ranked else ""
+    first = [row for row in board.rows if row.rank == 1]
+    best = ", ".join(row.method for row in first) or "none ranked"
+    if board.task is Task.MEMBERSHIP and not any(_above_chance(row) for row in first):
+        best = "none above chance"
+    value = figure_text(first[0].metrics[board.official]) if first else ""
     name = _text(board.dataset)
     cells = [f"[{name}]({name}.md)", board.protocol, board.budget.value, _text(best)]
     return "| " + " | ".join([*cells, f"{board.official} {value}"]) + " |"
+
+
+def _above_chance(row: Row) -> bool:
+    low = row.metrics["kappa"].low
+    return low is not None and low > 0
 
 
 def _rank(row: Row) -> str:

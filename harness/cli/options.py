@@ -28,6 +28,16 @@ ResultsFolder = Annotated[
         help="Where the working records are [default: $BENCH_RESULTS or results].",
     ),
 ]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="METHOD.KEY=VALUE", help="Change one parameter."),
+]
+WeightFiles = Annotated[
+    list[str] | None,
+    typer.Option("--weights", metavar="NAME=FILE", help="Weights of a backbone, from a file."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Precision = Annotated[str, typer.Option(help="fp32, or bf16 for feature extraction.")]
 BudgetOption = Annotated[
     Budget, typer.Option(help="The paper's parameters, or smaller ones for a laptop.")
 ]

@@ -10,8 +10,12 @@ import typer
 
 from harness.cli.options import (
     BudgetOption,
+    Changes,
     DatasetFiles,
+    Device,
+    Precision,
     ResultsFolder,
+    WeightFiles,
     open_catalogue,
     open_results,
 )
@@ -46,16 +50,10 @@ def run(
     headline: Annotated[
         bool, typer.Option("--headline", help="Only the variant that stands for its family.")
     ] = False,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="METHOD.KEY=VALUE", help="Change one parameter."),
-    ] = None,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option("--weights", metavar="NAME=FILE", help="Weights of a backbone, from a file."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, or bf16 for feature extraction.")] = "fp32",
+    changes: Changes = None,
+    weights: WeightFiles = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
     fresh: Annotated[bool, typer.Option("--fresh", help="Run finished cells again.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
     results: ResultsFolder = None,

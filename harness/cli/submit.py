@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import BudgetOption, DatasetFiles, open_catalogue
+from harness.cli.options import (
+    BudgetOption,
+    Changes,
+    DatasetFiles,
+    Device,
+    Precision,
+    WeightFiles,
+    open_catalogue,
+)
 from harness.vocabulary import Budget
 
 
@@ -19,16 +27,10 @@ def submit(
     datasets: DatasetFiles = None,
     budget: BudgetOption = Budget.DEMO,
     seed: Annotated[int, typer.Option(help="The seed.")] = 0,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="METHOD.KEY=VALUE", help="Change one parameter."),
-    ] = None,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option("--weights", metavar="NAME=FILE", help="Weights of a backbone, from a file."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, or bf16 for feature extraction.")] = "fp32",
+    changes: Changes = None,
+    weights: WeightFiles = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
 ) -> None:
     """Answer the questions of a data set and write them as a run file.
 

@@ -15,8 +15,7 @@ from torch import nn
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transform
 
-from harness.errors import BenchError, did_you_mean
-from harness.plugins import describe
+from harness.errors import BenchError, describe, did_you_mean
 
 
 class PixelExtractor:

@@ -22,11 +22,11 @@ import torch
 from numpy.typing import NDArray
 
 from harness.channel import Channel, ChannelClosedError
-from harness.errors import BenchError
+from harness.errors import BenchError, describe
 from harness.features.backbones import Backbone, Extractor, find_backbone
 from harness.features.store import Extraction, FeatureStore, Key
 from harness.features.weights import Weights
-from harness.plugins import describe, load_trusted
+from harness.plugins import load_trusted
 
 BATCH = 32  # fixed and padded, so that an image's features do not depend on its neighbours
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from harness.channel import Channel
 from harness.discovery import find_method
+from harness.errors import describe
 from harness.features.neighbours import nearest
 from harness.features.store import map_rows
 from harness.method import Budget, ImageSet, Metric, Prediction, Questions, Tools, Training
-from harness.plugins import describe
 from harness.running.job import Job
 
 T = TypeVar("T")
