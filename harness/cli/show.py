@@ -30,7 +30,9 @@ def show(
     if name in cards.methods:
         card = cards.methods[name].model_dump(mode="json")
     elif name in catalogue:
-        card = catalogue.get(name).model_dump(mode="json", exclude_none=True)
+        entry = catalogue.get(name)
+        card = entry.model_dump(mode="json", exclude_none=True, exclude={"origin"})
+        card["origin"] = f"{entry.origin.file}:{entry.origin.line}"
     else:
         from harness.errors import did_you_mean
 

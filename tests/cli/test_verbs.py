@@ -1,6 +1,5 @@
 import csv
 import io
-import json
 import subprocess
 
 import pytest
@@ -106,4 +105,5 @@ def test_lists_name_data_sets_backbones_and_controls(bench):
 
 def test_datasets_may_be_given_before_the_verb(bench):
     shown = bench.json("--datasets", bench.phantom(), "show", "small", "--json")
-    assert json.dumps(shown["fetch"])
+    assert shown["fetch"]["phantom"]["seed"] == 1
+    assert shown["origin"].endswith("small.yaml:2")
