@@ -23,18 +23,16 @@ from harness.audit.duplicates import (
 from harness.audit.files import Files, file_findings
 from harness.audit.groups import balance_findings, group_findings
 from harness.audit.properties import property_tests, untested
-from harness.audit.verdict import Finding, Level, Test, Verdict, as_json, judge
+from harness.audit.verdict import Finding, Level, Test, Verdict, judge
 from harness.datasets.dataset import Dataset
 from harness.features.backbones import PIXELS_SIDE
 from harness.features.store import map_rows
-from harness.files import read_json, write_json
 from harness.method import Task
 
 BACKBONE = "tf_efficientnet_lite0"
 PIXELS = "pixels"
 REALS = ("train/used", "train/not_used", "test/unknown")
 POOLS = ("train/generated", "test/generated", "null")
-RECORD = "audit.json"
 
 Say = Callable[[str], None]
 
@@ -105,21 +103,6 @@ def audit_dataset(dataset: Dataset, files: Files | None, service: Features, say:
 def unreadable(files: Files) -> Audit:
     """Return the audit of a data set whose files cannot all be read."""
     return Audit(judge(file_findings(files), []), None)
-
-
-def write_audit(folder: Path, audit: Audit) -> None:
-    """Write the verdict and its findings into the results of a data set; no image is named."""
-    content = as_json(audit.verdict, examples=False)
-    write_json(folder / RECORD, {"fingerprint": audit.fingerprint, **content})
-
-
-def read_sentence(folder: Path, fingerprint: str) -> str | None:
-    """Return the verdict on the data of ``fingerprint``, or ``None`` if they were not audited."""
-    content = read_json(folder / RECORD)
-    if not isinstance(content, dict) or content.get("fingerprint") != fingerprint:
-        return None
-    sentence = content.get("sentence")
-    return sentence if isinstance(sentence, str) else None
 
 
 def _blind_tests(

@@ -116,12 +116,15 @@ def describe(pixels: NDArray[np.uint8]) -> Floats:
 
 def _components(features: Floats) -> Floats:
     """Reduce (N, D) features to whitened principal components; labels play no part."""
-    centred = np.asarray(features, np.float64) - np.mean(features, 0)
-    spread = centred.std(0)
-    scaled = centred[:, spread > 1e-9] / spread[spread > 1e-9]
-    left, sizes, _ = np.linalg.svd(scaled, full_matrices=False)
-    keep = min(COMPONENTS, len(features) // 4, int((sizes > 1e-6 * sizes.max(initial=0)).sum()))
-    whitened: Floats = left[:, :keep] * np.sqrt(len(features))
+    from sklearn.decomposition import PCA
+
+    spread = features.std(0)
+    varied = np.asarray(features[:, spread > 1e-9] / spread[spread > 1e-9], np.float64)
+    most = min(COMPONENTS, len(varied) // 4, varied.shape[1])
+    parts = PCA(most, random_state=0).fit_transform(varied)
+    sizes = parts.std(0)
+    real = sizes > 1e-6 * sizes.max(initial=0)  # the others are rounding
+    whitened: Floats = parts[:, real] / sizes[real]
     return whitened
 
 

@@ -42,14 +42,15 @@ def check(
       bench check phantom-planted
       bench check my-ct --datasets my.yaml --strict --sheet alike.png
     """
-    from harness.audit.audit import write_audit
+    from harness.audit.record import write_audit
     from harness.audit.verdict import Kind
     from harness.audit.verdict import as_json as verdict_json
 
     catalogue, trusted = open_catalogue(context, datasets)
     entry = catalogue.get(dataset)
     audit = _audit(entry, trusted, sheet)
-    write_audit(open_results(results).root / entry.name, audit)
+    kept = verdict_json(audit.verdict, examples=False)
+    write_audit(open_results(results).root / entry.name, audit.fingerprint, kept)
     if as_json:
         content = {"dataset": entry.name, "fingerprint": audit.fingerprint}
         typer.echo(json.dumps(content | verdict_json(audit.verdict, examples=True), indent=1))
