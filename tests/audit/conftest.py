@@ -111,7 +111,13 @@ class Scans:
 
 
 @pytest.fixture
-def scans(clean: Path, tmp_path: Path, service: FeatureClient, monkeypatch) -> Scans:
+def scans_at(tmp_path: Path, service: FeatureClient, monkeypatch) -> Callable[[Path], Scans]:
+    """Return how to audit any data set in a folder."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    return lambda root: Scans(root, service)
+
+
+@pytest.fixture
+def scans(clean: Path, tmp_path: Path, scans_at: Callable[[Path], Scans]) -> Scans:
     shutil.copytree(clean, tmp_path / "scans")
-    return Scans(tmp_path / "scans", service)
+    return scans_at(tmp_path / "scans")

@@ -149,6 +149,30 @@ def test_files_that_cannot_be_read_are_all_named(scans):
     assert audit.fingerprint is None
 
 
+def test_without_truth_a_duplicate_among_the_questions_is_found(scans):
+    scans.edit("datasets.yaml", lambda text: text.replace("  truth: test/truth.csv\n", ""))
+    original, asked = scans.files("train/real_used")[3], scans.files("test/real_unknown")[5]
+    shutil.copy(original, asked)
+    assert set(scans.flaws()) == {"exact duplicates"}
+
+
+def test_attribution_is_checked_for_answers_in_the_training_part(tmp_path, scans_at):
+    draws = np.random.default_rng(0)
+    kinds = ("real/t1", "real/t2", "generated/gen_t1", "generated/gen_t2")
+    for folder in (*(f"train/{kind}" for kind in kinds), "test/generated"):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in range(4):
+            pixels = draws.integers(0, 256, (16, 16), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / folder / f"image_{number}.png")
+    layout = "{task: attribution, layout: imageclef-2025-attribution, root: .}"
+    (tmp_path / "datasets.yaml").write_text(f"scans: {layout}\n")
+    scans = scans_at(tmp_path)
+    assert scans.audit().verdict.kind is Kind.CANNOT_TELL
+    made = scans.files("train/generated/gen_t1")[0]
+    shutil.copy(made, scans.files("test/generated")[2])
+    assert "test/generated and train/generated/t1" in scans.flaws()["exact duplicates"]
+
+
 def test_too_few_patients_is_no_verdict(scans):
     for folder in ("train/real_used", "train/real_not_used", "test/real_unknown"):
         for path in scans.files(folder)[2:]:

@@ -16,6 +16,7 @@ def small(bench):
     return ("--datasets", bench.phantom())
 
 
+@pytest.mark.slow
 def test_the_verdict_comes_first_and_the_board_of_the_same_data_shows_it(bench):
     data = small(bench)
     bench("run", "-m", "nearest-pixel", "-d", "small", *data)
@@ -35,6 +36,7 @@ def test_the_verdict_comes_first_and_the_board_of_the_same_data_shows_it(bench):
     assert bench.json("board", "small", "--format", "json")["audit"] is None
 
 
+@pytest.mark.slow
 def test_strict_fails_on_a_flaw_and_images_are_named_on_this_machine_only(bench):
     root = bench.folder / "scans"
     draws = np.random.default_rng(0)
