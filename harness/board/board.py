@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
+from harness.audit.record import read_sentence
 from harness.method import Access, Budget, Task
 from harness.running.records import Figure, Record, RecordStore, Status
 
@@ -41,6 +42,7 @@ class Board:
     fingerprint: str
     flags: tuple[str, ...]
     rows: tuple[Row, ...]
+    audit: str | None = None  # the verdict of `bench check` on these very data
 
     @property
     def official(self) -> str:
@@ -70,6 +72,7 @@ class Board:
             "protocol": self.protocol,
             "budget": self.budget.value,
             "fingerprint": self.fingerprint,
+            "audit": self.audit,
             "flags": list(self.flags),
             "rows": rows,
         }
@@ -79,9 +82,11 @@ def read_boards(store: RecordStore, dataset: str) -> list[Board]:
     """Return the boards of a data set, one per protocol and budget that has records."""
     records = list(store.of(dataset))
     kinds = sorted({(record.protocol, record.method.budget) for record in records})
-    return [
+    boards = [
         make_board([r for r in records if (r.protocol, r.method.budget) == kind]) for kind in kinds
     ]
+    folder = store.root / dataset
+    return [replace(b, audit=read_sentence(folder, b.fingerprint)) for b in boards]
 
 
 def make_board(records: Sequence[Record]) -> Board:

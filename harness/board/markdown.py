@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.audit.record import bring_audit
 from harness.board.board import Board, Row, read_boards
-from harness.board.wording import CONTROL, columns, figure_text, headline, ranking_rule
+from harness.board.wording import CONTROL, audit_line, columns, figure_text, headline, ranking_rule
 from harness.files import write_text
 from harness.method import Task
 from harness.running.records import Record, RecordStore, Status
@@ -16,6 +17,8 @@ def board_markdown(board: Board) -> str:
     shown = columns(board, wide=True)
     titles = ["rank", "method", *(c.title for c in shown), "access", "backbone"]
     lines = [f"## {_text(headline(board))}", ""]
+    audit = audit_line(board)
+    lines += [f"**{_text(audit)}**", ""] if audit else []
     for flag in board.flags:
         lines += [f"> **Note:** {_text(flag)}", ""]
     lines += ["| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
@@ -44,6 +47,7 @@ def publish(store: RecordStore, target: Path) -> list[Path]:
     for dataset in store.datasets():
         for record in store.of(dataset):
             _bring(record, published)
+        bring_audit(store.root / dataset, published.root / dataset)
     pages = []
     for dataset in published.datasets():
         boards = read_boards(published, dataset)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.board.board import Board, Row
-from harness.board.wording import CONTROL, columns, figure_text, headline, ranking_rule
+from harness.board.wording import CONTROL, audit_line, columns, figure_text, headline, ranking_rule
 from harness.running.records import Figure, Status
 
 WIDE_COLUMNS = 160  # of a terminal that has room for everything
@@ -39,7 +39,9 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
             cells = [Text(row.status.value, "red"), *[Text("")] * (len(cells) - 1)]
         extra = [", ".join(row.access) or "nothing", "\n".join(row.backbones)] if wide else []
         table.add_row(_rank(row), escape(row.method), *cells, *map(escape, extra))
-    lines: list[RenderableType] = [Text(headline(board), "bold"), table]
+    audit = audit_line(board)
+    lines: list[RenderableType] = [] if audit is None else [Text(audit)]
+    lines += [Text(headline(board), "bold"), table]
     lines += [Text(f"! {flag}", "yellow") for flag in board.flags]
     failed = [row for row in board.rows if row.status is not Status.OK]
     lines += [Text(f"{row.method}: {row.reason}", "red") for row in failed]

@@ -69,6 +69,11 @@ def headline(board: Board) -> str:
     return f"{board.dataset} · {board.task} · {kind}{size}"
 
 
+def audit_line(board: Board) -> str | None:
+    """Return the verdict on the data set, if it has been audited."""
+    return None if board.audit is None else f"Data set {board.audit}."
+
+
 def ranking_rule(board: Board) -> str:
     """Return how to read the board."""
     text = (

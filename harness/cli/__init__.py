@@ -7,7 +7,7 @@ import sys
 import typer
 
 from harness import __version__
-from harness.cli import board, listing, publish, run, score, show, submit
+from harness.cli import board, check, listing, publish, run, score, show, submit
 from harness.cli.options import DatasetFiles
 from harness.errors import BenchError
 
@@ -42,6 +42,7 @@ app.add_typer(listing.app, name="list")
 app.command("show")(show.show)
 app.command("board")(board.board)
 app.command("publish")(publish.publish)
+app.command("check")(check.check)
 app.command("submit")(submit.submit)
 app.command("score")(score.score)
 

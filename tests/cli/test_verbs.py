@@ -10,7 +10,7 @@ def small(bench, **options):
 
 
 def test_help_of_every_verb_shows_examples(bench):
-    verbs = ["run", "show", "board", "publish", "submit", "score"]
+    verbs = ["run", "show", "board", "publish", "check", "submit", "score"]
     helped = bench("--help").stdout
     for verb in verbs:
         assert verb in helped
