@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.options import DatasetFiles, open_catalogue
+
 if TYPE_CHECKING:
     from harness.cli.steps import Steps
 
@@ -61,7 +63,7 @@ def gan(
     name: Name = None,
     licence: Annotated[str | None, typer.Option(help="Of the images in the folder.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    threads: Annotated[int, typer.Option(help="On the CPU; a part of what decides the bytes.")] = 2,
+    threads: Annotated[int, typer.Option(help="On the CPU; a part of what decides the bytes.")] = 1,
     checkpoint_every: Annotated[
         int, typer.Option(metavar="K", help="Iterations between two checkpoints.")
     ] = 200,
@@ -106,6 +108,48 @@ def gan(
             steps.say(f"{output}: is done already; nothing was made")
             return
         forge.run(checkpoint_every, steps.tell)
+    typer.echo(f"{output}: made; to rank methods on it: bench run --all -d {output}", err=True)
+
+
+@app.command("plant")
+def plant(
+    context: typer.Context,
+    dataset: Annotated[
+        str, typer.Argument(help="A membership data set with truth, or its folder.")
+    ],
+    output: Output,
+    datasets: DatasetFiles = None,
+    share: Annotated[float, typer.Option(help="Of the members that are copied, 0 to 1.")] = 0.5,
+    each: Annotated[int, typer.Option(help="Copies of a member in each pool.")] = 1,
+    blur: Annotated[float, typer.Option(help="Sd of a Gaussian, in pixels.")] = 0.6,
+    noise: Annotated[float, typer.Option(help="Sd of white noise, in grey levels.")] = 6.0,
+    gain: Annotated[float, typer.Option(help="Relative sd of the contrast of a copy.")] = 0.05,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    name: Name = None,
+) -> None:
+    """Plant degraded copies of members among the generated images of a data set.
+
+    \b
+    Examples:
+      bench forge plant my-gan -o my-planted --share 0.3
+      bench forge plant phantom-null -o faint --share 0.5 --blur 1 --noise 12
+    """
+    from harness.cli.reporting import make_talker
+    from harness.errors import BenchError
+    from harness.forge.copies import Fidelity
+    from harness.forge.planting import Dose
+    from harness.forge.planting import plant as plant_copies
+
+    try:
+        fidelity = Fidelity(blur, noise, gain)
+    except ValueError as error:
+        raise BenchError(f"--blur, --noise, --gain: {error}") from None
+    dose = Dose(share, each, fidelity, seed)
+    catalogue, trusted = open_catalogue(context, datasets)
+    opened = make_talker(as_json=False).open_dataset(catalogue.get(dataset), trusted.recipes())
+    if not plant_copies(opened, name or output.resolve().name, dose, output):
+        typer.echo(f"{output}: is done already; nothing was made", err=True)
+        return
     typer.echo(f"{output}: made; to rank methods on it: bench run --all -d {output}", err=True)
 
 

@@ -45,7 +45,7 @@ class Catalogue:
             first, *others = found = self._join(folder_file(name))
             if others:
                 names = ", ".join(entry.name for entry in found)
-                remedy = f"choose one: --datasets {folder_file(name)} -d {first.name}"
+                remedy = f"give --datasets {folder_file(name)} and one of the names"
                 raise BenchError(f"{name}: holds the data sets {names}; {remedy}")
             return first
         if name not in self._entries:

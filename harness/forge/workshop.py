@@ -80,5 +80,7 @@ class Workshop:
 def _difference(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """Say the first key in which two orders differ."""
     key = next(key for key in [*asked, *there] if there.get(key) != asked.get(key))
+    if isinstance(there.get(key), dict) and isinstance(asked.get(key), dict):
+        return f"{key} {_difference(there[key], asked[key])}"
     old, new = (json.dumps(order.get(key), ensure_ascii=False) for order in (there, asked))
     return f"{key.replace('_', ' ')} {old}, not {new}"
