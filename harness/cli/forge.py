@@ -135,6 +135,7 @@ def plant(
       bench forge plant phantom-null -o faint --share 0.5 --blur 1 --noise 12
     """
     from harness.cli.reporting import make_talker
+    from harness.cli.steps import Steps
     from harness.errors import BenchError
     from harness.forge.copies import Fidelity
     from harness.forge.planting import Dose
@@ -147,9 +148,10 @@ def plant(
     dose = Dose(share, each, fidelity, seed)
     catalogue, trusted = open_catalogue(context, datasets)
     opened = make_talker(as_json=False).open_dataset(catalogue.get(dataset), trusted.recipes())
-    if not plant_copies(opened, name or output.resolve().name, dose, output):
-        typer.echo(f"{output}: is done already; nothing was made", err=True)
-        return
+    with _told(Steps()) as steps:
+        if not plant_copies(opened, name or output.resolve().name, dose, output):
+            steps.say(f"{output}: is done already; nothing was made")
+            return
     typer.echo(f"{output}: made; to rank methods on it: bench run --all -d {output}", err=True)
 
 
@@ -161,5 +163,5 @@ def _told(steps: Steps) -> Iterator[Steps]:
             yield steps
     except KeyboardInterrupt:
         command = shlex.join(["bench", *sys.argv[1:]])
-        steps.say(f"interrupted; checkpoints are kept. To go on: {command}")
+        steps.say(f"interrupted; what was reached is kept. To go on: {command}")
         raise typer.Exit(130) from None

@@ -109,7 +109,8 @@ class Order:
 
     def facts(self, source: Source) -> dict[str, Any]:
         """Return the order as JSON values that name what was asked for, wherever it lies."""
-        return {"kind": "gan", **asdict(self), "source": source.facts()}
+        asked = {key: value for key, value in asdict(self).items() if key != "source"}
+        return {"kind": "gan", **asked, "source": source.facts()}
 
 
 class Forge:

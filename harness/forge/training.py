@@ -19,7 +19,7 @@ from harness.files import atomic
 from harness.forge.networks import LATENT, Discriminator, Generator
 
 Track = Callable[[int, int], None]  # iterations done, of how many
-RATE, BETAS = 2e-4, (0.0, 0.9)  # of Adam
+RATE, BETAS = 5e-4, (0.0, 0.9)  # of Adam
 DECAY = 0.999  # of the moving average of the generator's weights
 SAMPLED_AT_ONCE = 64
 

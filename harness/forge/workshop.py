@@ -33,8 +33,9 @@ class Workshop:
         Raises:
             BenchError: Another order was made or begun there, or the folder holds something else.
         """
-        self.out, self.folder = out, out.with_name(f".{out.name}.forging")
-        self._job = json.loads(json.dumps({**conditions, **order}))
+        whole = out.resolve()
+        self.out, self.folder = out, whole.with_name(f".{whole.name}.forging")
+        self._job = json.loads(json.dumps({**order, **conditions}))
         self.finished = self._look_at_out(json.loads(json.dumps(dict(order))))
         begun = None if self.finished else read_json(self.folder / JOB)
         if begun is not None and begun != self._job:
@@ -54,16 +55,24 @@ class Workshop:
         return self.folder
 
     def finish(self, build: Callable[[Path], None]) -> None:
-        """Let ``build`` fill a new folder, give it its name and clear the work away."""
+        """Let ``build`` fill a new folder, give it its name and clear the work away.
+
+        Raises:
+            BenchError: The folder cannot be written, or another process made it meanwhile.
+        """
         made = self.folder / "made"
-        if made.exists():
-            shutil.rmtree(made)
-        made.mkdir()
-        build(made)
-        if self.out.is_dir():  # empty, or the order would have been refused
-            self.out.rmdir()
-        made.rename(self.out)
-        shutil.rmtree(self.folder)
+        try:
+            if made.exists():
+                shutil.rmtree(made)
+            made.mkdir()
+            build(made)
+            if self.out.is_dir():
+                self.out.rmdir()  # refuses one that is not empty
+            made.rename(self.out)
+            shutil.rmtree(self.folder)
+        except OSError as error:
+            remedy = "mend that and give the same command again"
+            raise BenchError(f"{self.out}: cannot be written ({error}); {remedy}") from error
 
     def _look_at_out(self, order: Any) -> bool:
         if not self.out.exists() or (self.out.is_dir() and not any(self.out.iterdir())):
