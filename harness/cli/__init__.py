@@ -7,7 +7,7 @@ import sys
 import typer
 
 from harness import __version__
-from harness.cli import board, check, listing, publish, run, score, show, submit
+from harness.cli import board, check, forge, listing, publish, run, score, show, submit
 from harness.cli.options import DatasetFiles
 from harness.errors import BenchError
 
@@ -45,6 +45,7 @@ app.command("publish")(publish.publish)
 app.command("check")(check.check)
 app.command("submit")(submit.submit)
 app.command("score")(score.score)
+app.add_typer(forge.app, name="forge")
 
 
 def main() -> None:

@@ -28,7 +28,8 @@ class Format(StrEnum):
 
 def board(
     dataset: Annotated[
-        str | None, typer.Argument(help="A data set with results [default: all of them].")
+        str | None,
+        typer.Argument(help="A data set with results, or its folder [default: all of them]."),
     ] = None,
     protocol: Annotated[str | None, typer.Option(help="Only this protocol.")] = None,
     budget: Annotated[Budget | None, typer.Option(help="Only this budget.")] = None,
@@ -51,18 +52,28 @@ def board(
     names = store.datasets()
     if not names:
         raise BenchError(f"{store.root}: no results there; run: bench run --all")
-    if dataset is not None and dataset not in names:
-        hint = did_you_mean(dataset, names)
+    wanted = names if dataset is None else _meant(dataset, names)
+    if not wanted:
+        hint = did_you_mean(str(dataset), names)
         raise BenchError(f"{store.root}: no results for {dataset!r}{hint}; run: bench run --all")
     boards = [
         found
-        for name in ([dataset] if dataset else names)
+        for name in wanted
         for found in read_boards(store, name)
         if protocol in (None, found.protocol) and budget in (None, found.budget)
     ]
     if not boards:
         raise BenchError("no results at this protocol and budget; see: bench board")
     _write(boards, form, output)
+
+
+def _meant(dataset: str, names: list[str]) -> list[str]:
+    """Return those of ``names`` that an argument means: one, or those of a data-set folder."""
+    from harness.datasets.catalogue import folder_file, is_folder, read_entries
+
+    if dataset not in names and is_folder(dataset):
+        return [name for name in read_entries(folder_file(dataset)) if name in names]
+    return [dataset] if dataset in names else []
 
 
 def _write(boards: list[Board], form: Format, output: Path | None) -> None:

@@ -39,7 +39,11 @@ def run(
     ] = None,
     dataset: Annotated[
         list[str] | None,
-        typer.Option("-d", "--dataset", help="A data set or glob [default: those marked default]."),
+        typer.Option(
+            "-d",
+            "--dataset",
+            help="A data set, a glob, or a data set's folder [default: those marked default].",
+        ),
     ] = None,
     datasets: DatasetFiles = None,
     protocol: Annotated[

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def score(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(help="The run file: image,label and maybe a score.")],
-    dataset: Annotated[str, typer.Option("-d", "--dataset", help="The data set it answers.")],
+    dataset: Annotated[
+        str, typer.Option("-d", "--dataset", help="The data set it answers, or its folder.")
+    ],
     datasets: DatasetFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:

@@ -13,7 +13,7 @@ from harness.errors import BenchError
 
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A method or a data set.")],
+    name: Annotated[str, typer.Argument(help="A method, a data set, or its folder.")],
     datasets: DatasetFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
@@ -24,12 +24,13 @@ def show(
       bench show cosine-threshold
     """
     from harness.cards import read_cards
+    from harness.datasets.catalogue import is_folder
 
     cards = read_cards()
     catalogue, _ = open_catalogue(context, datasets)
     if name in cards.methods:
         card = cards.methods[name].model_dump(mode="json")
-    elif name in catalogue:
+    elif name in catalogue or is_folder(name):
         entry = catalogue.get(name)
         card = entry.model_dump(mode="json", exclude_none=True, exclude={"origin"})
         card["origin"] = f"{entry.origin.file}:{entry.origin.line}"

@@ -22,7 +22,9 @@ from harness.vocabulary import Budget
 def submit(
     context: typer.Context,
     method: Annotated[str, typer.Option("-m", "--method", help="The method that answers.")],
-    dataset: Annotated[str, typer.Option("-d", "--dataset", help="The data set to answer.")],
+    dataset: Annotated[
+        str, typer.Option("-d", "--dataset", help="The data set to answer, or its folder.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The run file.")] = Path("run.csv"),
     datasets: DatasetFiles = None,
     budget: BudgetOption = Budget.DEMO,

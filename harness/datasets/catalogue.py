@@ -20,12 +20,7 @@ class Catalogue:
         """
         self._entries: dict[str, Entry] = {}
         for file in {path.resolve(): path for path in files}.values():
-            for name, entry in read_entries(file).items():
-                if name in self._entries:
-                    first = self._entries[name].origin
-                    there = f"{first.file}:{first.line}"
-                    raise entry.flaw((), f"is already in {there}; rename one of the two")
-                self._entries[name] = entry
+            self._join(file)
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -41,25 +36,38 @@ class Catalogue:
         return list(self._entries)
 
     def get(self, name: str) -> Entry:
-        """Return the entry called ``name``.
+        """Return the entry called ``name``, or the one entry of the folder at that path.
 
         Raises:
-            BenchError: There is none.
+            BenchError: There is none, or the folder has several.
         """
+        if name not in self._entries and is_folder(name):
+            first, *others = found = self._join(folder_file(name))
+            if others:
+                names = ", ".join(entry.name for entry in found)
+                remedy = f"give --datasets {folder_file(name)} and one of the names"
+                raise BenchError(f"{name}: holds the data sets {names}; {remedy}")
+            return first
         if name not in self._entries:
             hint = did_you_mean(name, self.names())
             raise BenchError(f"no data set is called {name!r}{hint}; see 'bench list datasets'")
         return self._entries[name]
 
     def select(self, patterns: Iterable[str]) -> list[Entry]:
-        """Return the entries that any of ``patterns`` (names or globs) matches, each once.
+        """Return the entries that any of ``patterns`` matches, each once.
+
+        Args:
+            patterns: names, globs, or paths of folders that hold a datasets.yaml; where a name is
+                both, the entry of that name is meant.
 
         Raises:
-            BenchError: A pattern matches nothing.
+            BenchError: A pattern matches nothing, or a folder's entry has the name of another.
         """
         chosen: dict[str, Entry] = {}
         for pattern in patterns:
             matches = [entry for entry in self if fnmatchcase(entry.name, pattern)]
+            if not matches and is_folder(pattern):
+                matches = self._join(folder_file(pattern))
             for entry in matches or [self.get(pattern)]:
                 chosen[entry.name] = entry
         return list(chosen.values())
@@ -67,6 +75,26 @@ class Catalogue:
     def defaults(self) -> list[Entry]:
         """Return the entries marked ``default: true``."""
         return [entry for entry in self if entry.default]
+
+    def _join(self, file: Path) -> list[Entry]:
+        """Take in the entries of a file."""
+        entries = read_entries(file)
+        for name, entry in entries.items():
+            first = self._entries.setdefault(name, entry).origin
+            if first.file.resolve() != file.resolve():
+                there = f"{first.file}:{first.line}"
+                raise entry.flaw((), f"is already in {there}; rename one of the two")
+        return list(entries.values())
+
+
+def is_folder(name: str) -> bool:
+    """Return whether ``name`` means a data-set folder by its path, not an entry by its name."""
+    return Path(name).name != name or folder_file(name).is_file()
+
+
+def folder_file(name: str) -> Path:
+    """Return the datasets.yaml of a data-set folder."""
+    return Path(name, "datasets.yaml")
 
 
 def read_entries(file: Path) -> dict[str, Entry]:

@@ -1,25 +1,22 @@
 """A data set that is ready for use: decoded, packed, labelled, grouped and fingerprinted."""
 
-import csv
-import io
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from harness.datasets.entry import Entry, Layout, is_set_name
 from harness.datasets.images import Track, decode_all
 from harness.datasets.layouts import classes_of, find_images, inside, missing_set, set_names
 from harness.datasets.pack import Pack, PackedSet, open_pack
 from harness.datasets.recipe import OptionError, RawSet, Recipe
+from harness.datasets.table import Table
 from harness.errors import BenchError, did_you_mean
 from harness.files import json_digest
 from harness.method import Task
 
 __all__ = ["Dataset", "PackedSet", "open_dataset"]
 
-T = TypeVar("T")
 Recipes = Mapping[str, Callable[[dict[str, Any]], Recipe]]
 
 
@@ -170,7 +167,7 @@ def _labels(
     labels = {name: _known_labels(name, classes, len(paths)) for name, paths in files.items()}
     if truth is not None:
         words, wanted = _label_words(entry.task, classes)
-        table = _Table(truth, "label", wanted, words.get, complete=True)
+        table = Table(truth, "label", wanted, words.get, complete=True)
         values = table.read(files[asked], entry.folder)
         labels[asked] = tuple(values[path] for path in files[asked])
     return labels
@@ -198,7 +195,7 @@ def _groups(
         if name in ("train/used", "train/not_used", "test/unknown")
         or name.startswith("train/real/")
     }
-    table = _Table(groups, "group", "the name of a group", lambda text: text or None)
+    table = Table(groups, "group", "the name of a group", lambda text: text or None)
     values = table.read([path for paths in reals.values() for path in paths], entry.folder)
     return {name: tuple(values[path] for path in paths) for name, paths in reals.items()}
 
@@ -216,83 +213,3 @@ def _table_path(entry: Entry, key: str) -> Path | None:
     if not path.is_file():
         raise entry.flaw(key, f"there is no file {path}; add it or remove the key")
     return path
-
-
-@dataclass(frozen=True)
-class _Table(Generic[T]):
-    """A csv or tab-separated file that gives every image a value: two columns, header optional."""
-
-    path: Path
-    what: str  # what a value is called in messages
-    wanted: str  # what a valid value is
-    parse: Callable[[str], T | None]  # None: not valid
-    complete: bool = False  # whether images outside the asked ones are mistakes
-
-    def read(self, images: Sequence[Path], root: Path) -> dict[Path, T]:
-        """Return the value of each of ``images``, which the file names with or without folder.
-
-        Raises:
-            BenchError: An image has none or two, a name is unknown or ambiguous, a value is wrong.
-        """
-        aliases = _aliases(images, root)
-        values: dict[Path, T] = {}
-        lines: dict[Path, int] = {}
-        for number, (line, name, text) in enumerate(self._rows()):
-            value = self.parse(text)
-            found = aliases.get(name, [])
-            if not found and (not self.complete or (number == 0 and value is None)):
-                continue  # an image of another set, or the header
-            image = self._only(line, name, found)
-            if image in lines:
-                first = f"{name!r} is already on line {lines[image]}"
-                raise self._flaw(line, f"{first}; keep one of the two")
-            if value is None:
-                raise self._flaw(line, f"the {self.what} {text!r} is not {self.wanted}; correct it")
-            values[image], lines[image] = value, line
-        missing = [image for image in images if image not in values]
-        if missing:
-            count = f"{len(missing)} of {len(images)} images have no {self.what}"
-            raise BenchError(f"{self.path}: {count}, for example {missing[0].name}; add them")
-        return values
-
-    def _only(self, line: int, name: str, found: list[Path]) -> Path:
-        if not found:
-            raise self._flaw(line, f"there is no image {name!r} to be labelled; correct the name")
-        if len(found) > 1:
-            both = f"{found[0]} or {found[1]}"
-            raise self._flaw(line, f"{name!r} may be {both}; write the path below the root")
-        return found[0]
-
-    def _rows(self) -> Iterator[tuple[int, str, str]]:
-        try:
-            text = self.path.read_bytes().decode("utf-8-sig")
-        except OSError as error:
-            raise BenchError(
-                f"{self.path}: cannot be read ({error.strerror}); mend that"
-            ) from error
-        except UnicodeDecodeError as error:
-            raise BenchError(f"{self.path}: is not UTF-8 text; save it as UTF-8") from error
-        tab = "\t" in text.lstrip().partition("\n")[0]
-        reader = csv.reader(io.StringIO(text, None), delimiter="\t" if tab else ",", strict=True)
-        try:
-            for row in reader:
-                cells = [cell.strip() for cell in row]
-                if any(cells):
-                    if len(cells) != 2:
-                        columns = f"has {len(cells)} columns"
-                        raise self._flaw(reader.line_num, f"{columns}; write image,{self.what}")
-                    yield reader.line_num, cells[0], cells[1]
-        except csv.Error as error:
-            raise self._flaw(reader.line_num, f"is not valid csv ({error}); mend it") from error
-
-    def _flaw(self, line: int, text: str) -> BenchError:
-        return BenchError(f"{self.path}:{line}: {text}")
-
-
-def _aliases(images: Iterable[Path], root: Path) -> dict[str, list[Path]]:
-    """Return the images by every name that a table may call them."""
-    aliases = defaultdict(list)
-    for image in images:
-        for alias in {image.relative_to(root).as_posix(), image.name, image.stem}:
-            aliases[alias].append(image)
-    return aliases

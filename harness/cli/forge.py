@@ -1,0 +1,167 @@
+"""``bench forge``: make data sets whose truth is known."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import DatasetFiles, open_catalogue
+
+if TYPE_CHECKING:
+    from harness.cli.steps import Steps
+
+app = typer.Typer(no_args_is_help=True, help="Make data sets whose truth is known.")
+
+Output = Annotated[Path, typer.Option("-o", "--output", help="The folder to make.")]
+Name = Annotated[
+    str | None, typer.Option(help="What the data set is called [default: as the folder].")
+]
+
+
+@app.command("gan")
+def gan(
+    output: Output,
+    source: Annotated[
+        str, typer.Option(help="phantom (drawn patients), or a folder of PNG, JPEG or TIFF images.")
+    ] = "phantom",
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CSV",
+            help="Table image,group in the folder [default: index.csv if it is one; otherwise "
+            "every image counts as a patient].",
+        ),
+    ] = None,
+    size: Annotated[int, typer.Option(help="Side of an image: 32, 64, 128 or 256 pixels.")] = 64,
+    members: Annotated[
+        int | None,
+        typer.Option(
+            help="Images (not patients) that a generator trains on. Patients are randomised: whole "
+            "ones, so members and non-members share none. As many non-members are set apart "
+            "[default: 200 phantoms; of a folder as many as it has].",
+        ),
+    ] = None,
+    slices: Annotated[int, typer.Option(help="Images per drawn patient.")] = 2,
+    iterations: Annotated[int, typer.Option(help="Training steps per generator.")] = 2000,
+    batch: Annotated[int, typer.Option(help="Real images per step.")] = 16,
+    generated: Annotated[int, typer.Option(help="Generated images per pool.")] = 500,
+    twins: Annotated[
+        bool,
+        typer.Option("--twins", help="Two data sets: a generator of each half of the patients."),
+    ] = False,
+    null_pool: Annotated[
+        bool,
+        typer.Option("--null-pool", help="Add the pool of a generator of a third of the patients."),
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    name: Name = None,
+    licence: Annotated[str | None, typer.Option(help="Of the images in the folder.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    threads: Annotated[int, typer.Option(help="On the CPU; a part of what decides the bytes.")] = 1,
+    checkpoint_every: Annotated[
+        int, typer.Option(metavar="K", help="Iterations between two checkpoints.")
+    ] = 200,
+) -> None:
+    """Train a GAN on half of the patients, and write a data set that knows who was used.
+
+    Interrupted, the same command goes on where it was and gives the same files.
+
+    \b
+    Examples:
+      bench forge gan --size 32 --members 60 --iterations 300 -o my-gan
+      bench forge gan --source ct-slices --twins -o ct-twins
+      bench run --all -d my-gan
+    """
+    from harness.cli.steps import Steps
+    from harness.errors import BenchError
+    from harness.forge.gan import Forge, Order
+    from harness.running.local import choose_device
+
+    for option, value in (("--threads", threads), ("--checkpoint-every", checkpoint_every)):
+        if value < 1:
+            raise BenchError(f"{option} {value}: must be at least 1")
+    order = Order(
+        name=name or output.resolve().name,
+        source=source,
+        size=size,
+        iterations=iterations,
+        members=members,
+        batch=batch,
+        generated=generated,
+        slices=slices,
+        groups=groups,
+        licence=licence,
+        seed=seed,
+        twins=twins,
+        null_pool=null_pool,
+    )
+    with _told(Steps()) as steps:
+        forge = Forge(order, output, choose_device(device), threads)
+        steps.say(forge.source.describe())
+        if forge.workshop.finished:
+            steps.say(f"{output}: is done already; nothing was made")
+            return
+        forge.run(checkpoint_every, steps.tell)
+    typer.echo(f"{output}: made; to rank methods on it: bench run --all -d {output}", err=True)
+
+
+@app.command("plant")
+def plant(
+    context: typer.Context,
+    dataset: Annotated[
+        str, typer.Argument(help="A membership data set with truth, or its folder.")
+    ],
+    output: Output,
+    datasets: DatasetFiles = None,
+    share: Annotated[float, typer.Option(help="Of the members that are copied, 0 to 1.")] = 0.5,
+    each: Annotated[int, typer.Option(help="Copies of a member in each pool.")] = 1,
+    blur: Annotated[float, typer.Option(help="Sd of a Gaussian, in pixels.")] = 0.6,
+    noise: Annotated[float, typer.Option(help="Sd of white noise, in grey levels.")] = 6.0,
+    gain: Annotated[float, typer.Option(help="Relative sd of the contrast of a copy.")] = 0.05,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    name: Name = None,
+) -> None:
+    """Plant degraded copies of members among the generated images of a data set.
+
+    \b
+    Examples:
+      bench forge plant my-gan -o my-planted --share 0.3
+      bench forge plant phantom-null -o faint --share 0.5 --blur 1 --noise 12
+    """
+    from harness.cli.reporting import make_talker
+    from harness.cli.steps import Steps
+    from harness.errors import BenchError
+    from harness.forge.copies import Fidelity
+    from harness.forge.planting import Dose
+    from harness.forge.planting import plant as plant_copies
+
+    try:
+        fidelity = Fidelity(blur, noise, gain)
+    except ValueError as error:
+        raise BenchError(f"--blur, --noise, --gain: {error}") from None
+    dose = Dose(share, each, fidelity, seed)
+    catalogue, trusted = open_catalogue(context, datasets)
+    opened = make_talker(as_json=False).open_dataset(catalogue.get(dataset), trusted.recipes())
+    with _told(Steps()) as steps:
+        if not plant_copies(opened, name or output.resolve().name, dose, output):
+            steps.say(f"{output}: is done already; nothing was made")
+            return
+    typer.echo(f"{output}: made; to rank methods on it: bench run --all -d {output}", err=True)
+
+
+@contextmanager
+def _told(steps: Steps) -> Iterator[Steps]:
+    """Show steps; interrupted, say how to go on."""
+    try:
+        with steps:
+            yield steps
+    except KeyboardInterrupt:
+        command = shlex.join(["bench", *sys.argv[1:]])
+        steps.say(f"interrupted; what was reached is kept. To go on: {command}")
+        raise typer.Exit(130) from None

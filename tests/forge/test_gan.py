@@ -1,0 +1,223 @@
+import csv
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from harness.datasets.catalogue import read_entries
+from harness.datasets.dataset import open_dataset
+from harness.errors import BenchError
+from harness.forge.gan import Forge, Order
+
+ORDER = Order(
+    name="made", source="phantom", size=32, iterations=2, members=8, batch=4, generated=6,
+    slices=2, groups=None, licence=None, seed=0, twins=False, null_pool=False,
+)  # fmt: skip
+
+
+def forge(order, out):
+    made = Forge(order, out, "cpu", 1)
+    made.run(100, lambda what, done, of: None)
+    return out
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Data sets of one order in three forms."""
+    root = tmp_path_factory.mktemp("forged")
+    forms = {"plain": {}, "null": {"null_pool": True}, "twins": {"twins": True}}
+    return {name: forge(replace(ORDER, **form), root / name) for name, form in forms.items()}
+
+
+@pytest.fixture
+def opened(folders, tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+
+    def open_all(form):
+        entries = read_entries(folders[form] / "datasets.yaml")
+        return {name: open_dataset(entry, {}) for name, entry in entries.items()}
+
+    return open_all
+
+
+def patients(dataset, *names, label=None):
+    found = set()
+    for name in names:
+        packed = dataset.sets[name]
+        wanted = [label is None or own == label for own in packed.labels]
+        found |= {group for group, take in zip(packed.groups, wanted, strict=True) if take}
+    return found
+
+
+@pytest.mark.parametrize("form", ["plain", "null", "twins"])
+def test_members_and_non_members_train_and_test_share_no_patient(opened, form):
+    for dataset in opened(form).values():
+        used, not_used = patients(dataset, "train/used"), patients(dataset, "train/not_used")
+        asked_used, asked_not = (patients(dataset, "test/unknown", label=n) for n in (1, 0))
+        everyone = [used, not_used, asked_used, asked_not]
+        assert all(everyone)
+        assert sum(map(len, everyone)) == len(set().union(*everyone)) == 8
+
+
+@pytest.mark.parametrize("form", ["plain", "null", "twins"])
+def test_sizes_are_those_that_were_asked_for(opened, form):
+    for dataset in opened(form).values():
+        members = len(dataset.sets["train/used"]) + sum(dataset.sets["test/unknown"].labels)
+        reals = ["train/used", "train/not_used", "test/unknown"]
+        assert members == 8
+        assert sum(len(dataset.sets[name]) for name in reals) == 16
+        assert all(packed.pixels().shape[1:] == (32, 32) for packed in dataset.sets.values())
+        pools = [name for name in dataset.sets if name not in reals]
+        assert {len(dataset.sets[name]) for name in pools} == {6}
+        assert ("null" in pools) == (form != "plain")
+
+
+def test_twins_have_the_same_reals_with_mirrored_truth_and_each_others_pool_as_null(opened):
+    a, b = opened("twins").values()
+    assert a.sets["train/used"].digests == b.sets["train/not_used"].digests
+    assert a.sets["train/not_used"].digests == b.sets["train/used"].digests
+    questions = a.sets["test/unknown"], b.sets["test/unknown"]
+    assert questions[0].ids == questions[1].ids
+    assert questions[0].digests == questions[1].digests
+    assert [1 - label for label in questions[0].labels] == list(questions[1].labels)
+    assert a.sets["null"].digests == b.sets["test/generated"].digests
+    assert b.sets["null"].digests == a.sets["test/generated"].digests
+    assert not set(a.sets["null"].digests) & set(a.sets["test/generated"].digests)
+
+
+def test_names_of_questions_do_not_follow_the_truth(tmp_path):
+    order = replace(ORDER, members=60, iterations=0, generated=1)
+    folder = forge(order, tmp_path / "made")
+    rows = list(csv.DictReader((folder / "test" / "truth.csv").read_text().splitlines()))
+    labels = [int(row["label"]) for row in rows]
+    assert [row["image"] for row in rows] == sorted(row["image"] for row in rows)
+    changes = np.abs(np.diff(labels)).sum()
+    assert len(labels) / 4 < changes < 3 * len(labels) / 4
+
+
+def test_the_card_says_what_was_made_of_what_and_how(folders):
+    folder = folders["null"]
+    card = json.loads((folder / "card.json").read_text())
+    assert card["name"] == "made"
+    assert card["order"]["source"]["patients"] == 12
+    assert card["order"]["seed"] == 0
+    assert card["architecture"]["loss"] == "hinge"
+    assert card["architecture"]["iterations"] == 2
+    assert card["conditions"].keys() == {"torch", "device", "threads", "code"}
+    assert card["sets"]["made"]["train/used"] == {"images": 4, "patients": 2}
+    members, null = card["trained_on"]["members"], card["trained_on"]["null"]
+    assert members["images"] == null["images"] == 8
+    assert members["digest"] != null["digest"]
+    assert members["losses"][-1]["iteration"] == 2
+    files = {path for path in folder.rglob("*") if path.is_file()}
+    listed = {folder / name for name in card["files"]}
+    assert listed == files - {folder / "card.json", folder / "card.md"}
+    name = "train/generated/generated_0001.png"
+    assert card["files"][name] == hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    text = (folder / "card.md").read_text()
+    assert text.startswith("# made\n")
+    assert "hinge" in text
+
+
+def test_a_drawn_set_may_be_shown_and_a_folder_of_patients_may_not(folders, tmp_path):
+    entry = yaml.safe_load((folders["plain"] / "datasets.yaml").read_text())["made"]
+    assert entry["publish_images"] is True
+    folder = write_scans(tmp_path / "scans")
+    forged = forge(replace(ORDER, source=str(folder), members=None), tmp_path / "made")
+    entry = yaml.safe_load((forged / "datasets.yaml").read_text())["made"]
+    assert entry["publish_images"] is False
+    assert str(tmp_path) not in (forged / "card.json").read_text()
+
+
+def test_the_same_order_gives_the_same_bytes_and_another_seed_other_patients(folders, tmp_path):
+    again = forge(ORDER, tmp_path / "again")
+    other = forge(replace(ORDER, seed=1), tmp_path / "other")
+    card, same, differs = (
+        json.loads((folder / "card.json").read_text())
+        for folder in (folders["plain"], again, other)
+    )
+    assert card == same
+    assert card["order"]["source"]["digest"] != differs["order"]["source"]["digest"]
+
+
+def write_scans(folder, patients=6, each=2, table="index.csv"):
+    folder.mkdir()
+    draws, rows = np.random.default_rng(0), ["image,group"]
+    for number in range(patients * each):
+        pixels = draws.integers(0, 256, (40, 48), np.uint8)
+        Image.fromarray(pixels).save(folder / f"scan_{number}.png")
+        rows.append(f"scan_{number}.png,p{number // each}")
+    (folder / table).write_text("\n".join(rows))
+    return folder
+
+
+def test_groups_of_a_folder_come_from_its_index_or_the_named_table(tmp_path):
+    indexed = write_scans(tmp_path / "indexed")
+    named = write_scans(tmp_path / "named", table="who.csv")
+    order = replace(ORDER, source=str(indexed), members=None)
+    assert len(set(order.open_source().groups)) == 6
+    order = replace(ORDER, source=str(named), groups="who.csv")
+    assert len(set(order.open_source().groups)) == 6
+
+
+def test_without_groups_every_image_is_a_patient_and_that_is_said(tmp_path):
+    folder = write_scans(tmp_path / "scans")
+    (folder / "index.csv").write_text("image,age\nscan_0.png,70\n")
+    source = replace(ORDER, source=str(folder)).open_source()
+    assert len(set(source.groups)) == 12
+    assert "every image counts as a patient" in source.describe()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"size": 48}, "--size 48: choose 32, 64, 128, 256"),
+        ({"members": 1}, "--members 1"),
+        ({"iterations": -1}, "--iterations -1"),
+        ({"batch": 0}, "--batch 0"),
+        ({"twins": True, "null_pool": True}, "leave --null-pool out"),
+        ({"name": "a b"}, "--name"),
+        ({"licence": "CC0"}, "leave them out"),
+        ({"source": "nowhere"}, "nowhere: there is no such folder"),
+        ({"slices": 8}, "every set needs 2"),
+    ],
+)
+def test_an_order_that_cannot_be_carried_out_is_refused(change, said, tmp_path):
+    with pytest.raises(BenchError) as caught:
+        Forge(replace(ORDER, **change), tmp_path / "out", "cpu", 1)
+    assert said in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_that_is_too_small_says_what_it_has(tmp_path):
+    folder = write_scans(tmp_path / "scans")
+    with pytest.raises(BenchError, match="--members 8: 12 images of 6 patients make 2 sets of 6"):
+        Forge(replace(ORDER, source=str(folder)), tmp_path / "out", "cpu", 1)
+
+
+def test_a_folder_that_is_taken_is_refused_and_stays_as_it_is(folders, tmp_path):
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "notes.txt").write_text("mine")
+    with pytest.raises(BenchError, match="was not forged here; choose another -o"):
+        Forge(ORDER, taken, "cpu", 1)
+    with pytest.raises(BenchError, match="was made with seed 0, not 5; choose another -o"):
+        Forge(replace(ORDER, seed=5), folders["plain"], "cpu", 1)
+    assert (taken / "notes.txt").read_text() == "mine"
+
+
+def test_a_finished_folder_is_done_and_begun_work_goes_on_only_by_its_own_command(
+    folders, tmp_path
+):
+    assert Forge(ORDER, folders["plain"], "cpu", 1).workshop.finished
+    begun = Forge(ORDER, tmp_path / "out", "cpu", 1)
+    begun.workshop.open()
+    assert not Forge(ORDER, tmp_path / "out", "cpu", 1).workshop.finished
+    with pytest.raises(BenchError, match="was begun with iterations 2, not 3; give that command"):
+        Forge(replace(ORDER, iterations=3), tmp_path / "out", "cpu", 1)
+    with pytest.raises(BenchError, match="was begun with threads 1, not 2"):
+        Forge(ORDER, tmp_path / "out", "cpu", 2)
