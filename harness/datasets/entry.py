@@ -16,12 +16,12 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
-    PositiveInt,
     ValidationError,
     model_validator,
 )
 from pydantic_core import ErrorDetails
 
+from harness.datasets.image_options import ImageOptions, Slices, Window
 from harness.errors import BenchError, did_you_mean
 from harness.method import Task
 
@@ -61,14 +61,6 @@ class Origin:
         written = [self.keys[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in self.keys]
         key = f", key {'.'.join(keys)!r}" if keys else ""
         return BenchError(f"{self.file}:{[*written, self.line][0]}: entry {name!r}{key}: {text}")
-
-
-class ImageOptions(BaseModel):
-    """How the images of an entry are decoded."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    size: PositiveInt | None = None  # side length in pixels that all images are resized to
 
 
 Text = Annotated[str, Field(min_length=1)]
@@ -187,11 +179,15 @@ _TASKS = {
     Layout.ATTRIBUTION_2025: Task.ATTRIBUTION,
 }
 _WORDS = {  # pydantic's words for what a YAML author writes
-    " or instance of ImageOptions": "",
     "a valid dictionary": "a map of keys",
     "a valid tuple": "a list",
     "a valid string": "text",
     "a valid boolean": "true or false",
+}
+_MODELS: dict[Keys, type[BaseModel]] = {  # what may stand below a key
+    ("image",): ImageOptions,
+    ("image", "window"): Window,
+    ("image", "slices"): Slices,
 }
 _KEYS = [key for key in Entry.model_fields if key not in ("name", "origin")]
 
@@ -224,7 +220,8 @@ def parse_entry(origin: Origin, name: str, value: Any) -> Entry:
     try:
         return Entry.model_validate({**value, "name": name, "origin": origin})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        flaws = error.errors(include_url=False)  # a key that is missing may have been misspelt
+        first = min(flaws, key=lambda flaw: flaw["type"] != "extra_forbidden")
         keys = tuple(str(key) for key in first["loc"] if key != "[key]")
         raise origin.flaw(name, _written(keys, origin), _sentence(first)) from error
 
@@ -237,12 +234,14 @@ def _written(keys: Keys, origin: Origin) -> Keys:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    key = str(error["loc"][-1])
+    *above, key = map(str, error["loc"])
     if error["type"] == "missing":
-        return "is missing; add it"
+        return f"lacks {key}; add it" if above else "is missing; add it"
     if error["type"] == "extra_forbidden":
-        return _unknown_key(key, list(ImageOptions.model_fields))
-    wanted = error["msg"].replace("Input should", "must")
+        return _unknown_key(key, list(_MODELS[tuple(above)].model_fields))
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    wanted = re.sub(r" or instance of \w+", "", error["msg"].replace("Input should", "must"))
     for theirs, ours in _WORDS.items():
         wanted = wanted.replace(theirs, ours)
     return f"{wanted}, not {short(error['input'])}; correct it"
