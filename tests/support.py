@@ -45,7 +45,9 @@ class Bench:
             **os.environ,
             "BENCH_CACHE": str(self.folder / "cache"),
             "BENCH_RESULTS": str(self.folder / "results"),
-            "PYTHONPATH": str(self.folder / "plugins"),
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, [str(self.folder / "plugins"), os.environ.get("PYTHONPATH")])
+            ),
             "NO_COLOR": "1",
             "HF_HUB_OFFLINE": "1",
         }

@@ -49,6 +49,8 @@ def find_images(entry: Entry) -> dict[str, list[Path]]:
     if not root.is_dir():
         source = " ".join((entry.source or "").split())
         how = f"get the data from {source}" if source else "correct the path"
+        if entry.download is not None:
+            how = f"get it by: bench fetch {entry.name}"
         raise entry.flaw("root", f"there is no folder {root}; {how}")
     tables = [root / table for table in (entry.truth, entry.groups) if table is not None]
     found = {}

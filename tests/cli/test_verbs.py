@@ -11,7 +11,7 @@ def small(bench, **options):
 
 
 def test_help_of_every_verb_shows_examples(bench):
-    verbs = ["run", "show", "board", "publish", "submit", "score"]
+    verbs = ["run", "show", "board", "fetch", "publish", "submit", "score"]
     helped = bench("--help").stdout
     for verb in verbs:
         assert verb in helped
