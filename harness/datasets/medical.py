@@ -10,7 +10,7 @@
 * NIfTI: one volume a file, cut into slices as the entry says. The axes axial, coronal and sagittal
   are those of the body, shown as radiologists see them: the patient's right on the left, the front
   or the head on top. The axes 0, 1 and 2 are those of the stored array, shown as stored.
-* Nothing but pixels is taken from a file: neither names nor dates nor patient numbers.
+* Nothing of a file is read but its pixels and what they mean: no name, date or patient number.
 """
 
 import logging
@@ -44,6 +44,22 @@ _BODY_AXES = {  # what slices, rows and columns run along: 0 right, 1 anterior, 
     "sagittal": (0, 2, 1),
 }
 _ENHANCED = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_TAGS = [  # all that is read of a DICOM file
+    "BitsAllocated",
+    "BitsStored",
+    "Columns",
+    "HighBit",
+    "ModalityLUTSequence",
+    "NumberOfFrames",
+    "PhotometricInterpretation",
+    "PixelData",
+    "PixelRepresentation",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "Rows",
+    "SamplesPerPixel",
+    *_ENHANCED,
+]
 _MAPPING = "'image: {window: {center: C, width: W}}' or 'image: {percentiles: [0.5, 99.5]}'"
 
 
@@ -217,7 +233,7 @@ def _dicom(path: Path) -> "Dataset":
 
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     with quiet():
-        header = pydicom.dcmread(path)
+        header = pydicom.dcmread(path, specific_tags=[*_TAGS])
     if "PixelData" not in header:
         raise _OutsideRuleError("holds no pixels, or was cut off; replace or remove it")
     if header.get("SamplesPerPixel", 1) != 1:
