@@ -20,6 +20,12 @@ def cache_dir() -> Path:
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("fingerprint-bench"))
 
 
+def data_dir() -> Path:
+    """Return the folder for public images: ``BENCH_DATA`` or the user's data."""
+    chosen = os.environ.get("BENCH_DATA")
+    return Path(chosen) if chosen else Path(platformdirs.user_data_dir("fingerprint-bench"))
+
+
 def results_dir() -> Path:
     """Return the folder of the working records: ``BENCH_RESULTS`` or ``results``."""
     return Path(os.environ.get("BENCH_RESULTS") or "results")

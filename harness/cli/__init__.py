@@ -7,7 +7,7 @@ import sys
 import typer
 
 from harness import __version__
-from harness.cli import board, check, forge, listing, publish, run, score, show, submit
+from harness.cli import board, check, fetch, forge, listing, publish, run, score, show, submit
 from harness.cli.options import DatasetFiles
 from harness.errors import BenchError
 
@@ -41,6 +41,7 @@ app.command("run")(run.run)
 app.add_typer(listing.app, name="list")
 app.command("show")(show.show)
 app.command("board")(board.board)
+app.command("fetch")(fetch.fetch)
 app.command("publish")(publish.publish)
 app.command("check")(check.check)
 app.command("submit")(submit.submit)

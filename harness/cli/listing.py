@@ -14,7 +14,7 @@ from harness.errors import BenchError
 if TYPE_CHECKING:
     from harness.datasets.entry import Entry
 
-app = typer.Typer(no_args_is_help=True, help="List methods, data sets, backbones, published runs.")
+app = typer.Typer(no_args_is_help=True, help="List what there is, for example the methods.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
@@ -47,6 +47,26 @@ def datasets(
             "licence": entry.licence,
         }
         for entry in catalogue
+    ]
+    _show(rows, as_json)
+
+
+@app.command("sources")
+def sources(as_json: AsJson = False) -> None:
+    """List the public images that bench fetch gets, to train a generator on."""
+    from harness.datasets.sources import SOURCES
+
+    rows = [
+        {
+            "name": source.name,
+            "available": source.folder.is_dir(),
+            "images": source.images,
+            "patients": source.patients,
+            "licence": source.licence,
+            "folder": str(source.folder),
+            "citation": source.citation,
+        }
+        for source in SOURCES
     ]
     _show(rows, as_json)
 
@@ -93,8 +113,8 @@ def published(as_json: AsJson = False) -> None:
 
 
 def _is_available(entry: Entry, recipes: Mapping[str, Any]) -> bool:
-    if entry.fetch is not None:
-        return recipes.keys() >= entry.fetch.keys()
+    if entry.is_made:
+        return recipes.keys() >= (entry.fetch or {}).keys()
     try:
         return entry.folder.is_dir()
     except BenchError:
@@ -147,7 +167,7 @@ def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    shown = [key for key in rows[0] if any(row[key] for row in rows)] if rows else []
+    shown = [key for key in rows[0] if any(_text(row[key]) for row in rows)] if rows else []
     for number, key in enumerate(shown):
         table.add_column(key.replace("_", " "), no_wrap=number == 0, overflow="fold")
     for row in rows:
@@ -157,7 +177,7 @@ def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
 
 def _text(value: Any) -> str:
     if isinstance(value, bool):
-        return "yes" if value else ""
+        return "yes" if value else "no"
     if isinstance(value, dict):
         return "  ".join(f"{key} {figure}" for key, figure in value.items())
     if isinstance(value, Iterable) and not isinstance(value, str):

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.datasets.entry import Entry, Layout, is_set_name
-from harness.datasets.images import Track, decode_all
+from harness.datasets.images import Track, read_images
 from harness.datasets.layouts import classes_of, find_images, inside, missing_set, set_names
+from harness.datasets.medical import is_dicom, is_nifti
 from harness.datasets.pack import Pack, PackedSet, open_pack
 from harness.datasets.recipe import OptionError, RawSet, Recipe
 from harness.datasets.table import Table
@@ -17,6 +18,7 @@ from harness.method import Task
 
 __all__ = ["Dataset", "PackedSet", "open_dataset"]
 
+T = TypeVar("T")
 Recipes = Mapping[str, Callable[[dict[str, Any]], Recipe]]
 
 
@@ -110,6 +112,7 @@ def _from_folders(entry: Entry, track: Track | None) -> Pack:
     truth, groups = _table_path(entry, "truth"), _table_path(entry, "groups")
     if truth is not None and _questions(entry.task) not in files:
         raise entry.flaw("truth", "there is no test part for it; add its folders or drop the key")
+    _check_options(entry, files)
     keys = {"task", "layout", "splits", "truth", "groups", "null_pool", "image"}
     written = entry.model_dump(mode="json", include=keys)
     tables = [_stat(path) for path in (truth, groups) if path is not None]
@@ -120,11 +123,31 @@ def _from_folders(entry: Entry, track: Track | None) -> Pack:
         patients = _groups(entry, files, groups)
         like = next(iter(files.values()))[0]
         for name, paths in files.items():
-            ids = tuple(path.name for path in paths)
-            pixels = decode_all(paths, entry.image.size, track, like)
-            yield name, RawSet(ids, pixels, labels.get(name), patients.get(name))
+            images = read_images(paths, entry.image, track, like)
+            columns = (
+                _each(labels.get(name), images.files),
+                _each(patients.get(name), images.files),
+            )
+            yield name, RawSet(images.ids, images.pixels, *columns)
 
     return open_pack(signature, make, lambda sets: _fingerprint(entry.task, sets))
+
+
+def _check_options(entry: Entry, files: Mapping[str, list[Path]]) -> None:
+    """Refuse image options that no file would heed."""
+    paths = [path for paths in files.values() for path in paths]
+    volumes = any(map(is_nifti, paths))
+    medical = volumes or any(map(is_dicom, paths))
+    heeded = {"window": medical, "percentiles": medical, "slices": volumes}
+    for key, used in heeded.items():
+        if getattr(entry.image, key) is not None and not used:
+            kinds = "NIfTI" if key == "slices" else "DICOM and NIfTI"
+            raise entry.flaw(("image", key), f"is for {kinds} files, and there is none; remove it")
+
+
+def _each(values: tuple[T, ...] | None, files: Iterable[int]) -> tuple[T, ...] | None:
+    """Return the value of each image, from that of each file."""
+    return None if values is None else tuple(values[file] for file in files)
 
 
 def _state(files: Mapping[str, list[Path]], root: Path) -> dict[str, Any]:
@@ -186,17 +209,21 @@ def _label_words(task: Task, classes: tuple[str, ...]) -> tuple[dict[str, int], 
 def _groups(
     entry: Entry, files: Mapping[str, list[Path]], groups: Path | None
 ) -> dict[str, tuple[str, ...]]:
-    """Return the patients of the real images, by set."""
-    if groups is None:
-        return {}
+    """Return the patient of each real file, by set; without a table, where a volume is one."""
     reals = {
         name: paths
         for name, paths in files.items()
         if name in ("train/used", "train/not_used", "test/unknown")
         or name.startswith("train/real/")
     }
-    table = Table(groups, "group", "the name of a group", lambda text: text or None)
-    values = table.read([path for paths in reals.values() for path in paths], entry.folder)
+    values: Mapping[Path, str]
+    if groups is not None:
+        table = Table(groups, "group", "the name of a group", lambda text: text or None)
+        values = table.read([path for paths in reals.values() for path in paths], entry.folder)
+    elif any(is_nifti(path) for paths in reals.values() for path in paths):
+        values = {p: p.relative_to(entry.folder).as_posix() for ps in reals.values() for p in ps}
+    else:
+        return {}
     return {name: tuple(values[path] for path in paths) for name, paths in reals.items()}
 
 

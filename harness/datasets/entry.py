@@ -9,19 +9,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     JsonValue,
-    PositiveInt,
     ValidationError,
     model_validator,
 )
 from pydantic_core import ErrorDetails
 
+from harness.datasets.download import Download
+from harness.datasets.image_options import ImageOptions, Slices, Window
 from harness.errors import BenchError, did_you_mean
 from harness.method import Task
 
@@ -36,6 +37,7 @@ MEMBERSHIP_SETS = (
 _FOLDER_KEYS = ("root", "splits", "truth", "groups", "null_pool", "image")
 
 Keys = tuple[str, ...]
+M = TypeVar("M", bound=BaseModel)
 
 
 class Layout(StrEnum):
@@ -63,14 +65,6 @@ class Origin:
         return BenchError(f"{self.file}:{[*written, self.line][0]}: entry {name!r}{key}: {text}")
 
 
-class ImageOptions(BaseModel):
-    """How the images of an entry are decoded."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    size: PositiveInt | None = None  # side length in pixels that all images are resized to
-
-
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -93,7 +87,7 @@ class Entry(BaseModel):
     publish_images: bool = False  # whether pixels and ids may leave the machine
     licence: Text | None = None
     source: Text | None = None  # where people get it
-    fetch: dict[str, dict[str, JsonValue]] | None = None  # recipe name: its options
+    fetch: dict[str, dict[str, JsonValue]] | None = None  # download or recipe name: its options
     comparable_to: Annotated[tuple[str, ...], Field(strict=False)] = ()  # published tables
 
     def flaw(self, keys: str | Keys, text: str) -> BenchError:
@@ -120,6 +114,19 @@ class Entry(BaseModel):
         return self.origin.file.absolute().parent / root
 
     @property
+    def is_made(self) -> bool:
+        """Whether the data set is made by a recipe, not read from a folder."""
+        return self.layout is Layout.PACK
+
+    @property
+    def download(self) -> Download | None:
+        """What ``bench fetch`` gets, if the entry says so."""
+        if self.is_made or self.fetch is None:
+            return None
+        keys = ("fetch", "download")
+        return validated(Download, self.fetch["download"], self.origin, self.name, keys)
+
+    @property
     def mapping(self) -> dict[str, str]:
         """``splits`` as canonical set name → folder below root, for example ``train/used``."""
         return {"/".join(keys): path for keys, path in self._leaves(("splits",), self.splits or {})}
@@ -142,10 +149,10 @@ class Entry(BaseModel):
         task = _TASKS.get(self.layout, self.task)
         if self.task is not task:
             raise self.flaw("task", f"the layout {self.layout} is for the task {task}; change one")
-        if self.layout is Layout.PACK:
+        if self.is_made:
             self._check_pack()
-        elif self.root is None:
-            raise self.flaw("root", "is missing; name the folder that holds the images")
+        else:
+            self._check_folders()
         if self.layout is Layout.FOLDERS and not self.splits:
             raise self.flaw("splits", "is missing; the layout folders needs a folder for each set")
         if self.null_pool is not None and self.task is Task.ATTRIBUTION:
@@ -169,6 +176,14 @@ class Entry(BaseModel):
         if self.fetch is None or len(self.fetch) != 1:
             raise self.flaw("fetch", "must name one recipe; write 'fetch: {RECIPE: {its options}}'")
 
+    def _check_folders(self) -> None:
+        if self.root is None:
+            raise self.flaw("root", "is missing; name the folder that holds the images")
+        if self.fetch is not None and list(self.fetch) != ["download"]:
+            wanted = "write 'fetch: {download: {url: ..., sha256: ..., unpack: zip}}'"
+            raise self.flaw("fetch", f"recipes are for the layout pack; {wanted}")
+        _ = self.download  # wrong options are said when the file is read
+
     def _check_set(self, name: str) -> None:
         if not is_set_name(self.task, name):
             keys = ("splits", *name.split("/"))
@@ -187,11 +202,16 @@ _TASKS = {
     Layout.ATTRIBUTION_2025: Task.ATTRIBUTION,
 }
 _WORDS = {  # pydantic's words for what a YAML author writes
-    " or instance of ImageOptions": "",
     "a valid dictionary": "a map of keys",
     "a valid tuple": "a list",
     "a valid string": "text",
     "a valid boolean": "true or false",
+}
+_MODELS: dict[Keys, type[BaseModel]] = {  # what may stand below a key
+    ("image",): ImageOptions,
+    ("image", "window"): Window,
+    ("image", "slices"): Slices,
+    ("fetch", "download"): Download,
 }
 _KEYS = [key for key in Entry.model_fields if key not in ("name", "origin")]
 
@@ -221,12 +241,24 @@ def parse_entry(origin: Origin, name: str, value: Any) -> Entry:
     for key in value:
         if key not in _KEYS:
             raise origin.flaw(name, (key,), _unknown_key(key, _KEYS))
+    return validated(Entry, {**value, "name": name, "origin": origin}, origin, name)
+
+
+def validated(
+    model: type[M], value: dict[str, Any], origin: Origin, name: str, above: Keys = ()
+) -> M:
+    """Return what is written below the keys ``above`` of the entry ``name``, as a ``model``.
+
+    Raises:
+        BenchError: A key is unknown, missing or has a wrong value.
+    """
     try:
-        return Entry.model_validate({**value, "name": name, "origin": origin})
+        return model.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        keys = tuple(str(key) for key in first["loc"] if key != "[key]")
-        raise origin.flaw(name, _written(keys, origin), _sentence(first)) from error
+        flaws = error.errors(include_url=False)  # a key that is missing may have been misspelt
+        first = min(flaws, key=lambda flaw: flaw["type"] != "extra_forbidden")
+        keys = (*above, *(str(key) for key in first["loc"] if key != "[key]"))
+        raise origin.flaw(name, _written(keys, origin), _sentence(keys, first)) from error
 
 
 def _written(keys: Keys, origin: Origin) -> Keys:
@@ -236,13 +268,16 @@ def _written(keys: Keys, origin: Origin) -> Keys:
     return keys
 
 
-def _sentence(error: ErrorDetails) -> str:
-    key = str(error["loc"][-1])
+def _sentence(keys: Keys, error: ErrorDetails) -> str:
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    *above, key = keys
     if error["type"] == "missing":
-        return "is missing; add it"
+        return f"lacks {key}; add it" if above else "is missing; add it"
     if error["type"] == "extra_forbidden":
-        return _unknown_key(key, list(ImageOptions.model_fields))
-    wanted = error["msg"].replace("Input should", "must")
+        return _unknown_key(key, list(_MODELS[tuple(above)].model_fields))
+    wanted = re.sub(r" or instance of \w+", "", error["msg"])
+    wanted = re.sub(r"^(Input|String) should", "must", wanted)
     for theirs, ours in _WORDS.items():
         wanted = wanted.replace(theirs, ours)
     return f"{wanted}, not {short(error['input'])}; correct it"

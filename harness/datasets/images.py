@@ -8,31 +8,44 @@
 * Float images, 16-bit grey with white as zero, files of several frames and everything else are
   refused.
 * The EXIF orientation is not applied.
+* DICOM and NIfTI files have a rule of their own, in :mod:`harness.datasets.medical`.
 * ``size`` resizes to a square (bilinear, antialiased, after the conversion to 8 bit); an image that
   is not square changes its proportions.
 """
 
 import hashlib
 import os
-import threading
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
+from harness.datasets.image_options import ImageOptions
+from harness.datasets.medical import (
+    DICOM_ENDINGS,
+    NIFTI_ENDINGS,
+    is_dicom,
+    is_nifti,
+    nifti_ids,
+    read_dicom,
+    read_nifti,
+)
+from harness.datasets.quiet import quiet
 from harness.errors import BenchError
 
 Track = Callable[[Sequence[Path]], Iterable[Path]]
 
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", *DICOM_ENDINGS, *NIFTI_ENDINGS)
 _FORMATS = ("PNG", "JPEG", "TIFF")
+_AS_STORED = ImageOptions()
 _BILEVEL_OR_COLOUR = frozenset({"1", "P", "RGB", "CMYK", "YCbCr"})
 _INTEGER = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # of TIFF; Pillow inverts such images at 8 bits only
-_warning_filters = threading.Lock()
 
 
 def decode(path: Path, size: int | None = None) -> NDArray[np.uint8]:
@@ -52,7 +65,7 @@ def decode(path: Path, size: int | None = None) -> NDArray[np.uint8]:
         with _open(path) as image:
             grey = _grey(image)
             if size is not None:
-                grey = grey.resize((size, size), Image.Resampling.BILINEAR)
+                grey = _resized(grey, size)
             return np.asarray(grey)
     except _OutsideRuleError as error:
         raise BenchError(f"{path}: {error}") from error
@@ -68,35 +81,43 @@ def decode(path: Path, size: int | None = None) -> NDArray[np.uint8]:
         ) from error
 
 
-def decode_all(
+@dataclass(frozen=True, eq=False)
+class Images:
+    """The images of several files, file by file."""
+
+    ids: tuple[str, ...]  # the file's name, or that and the slice
+    files: tuple[int, ...]  # the position of each image's file
+    pixels: NDArray[np.uint8]  # (N, H, W)
+
+
+def read_images(
     paths: Sequence[Path],
-    size: int | None = None,
+    options: ImageOptions = _AS_STORED,
     track: Track | None = None,
     like: Path | None = None,
-) -> NDArray[np.uint8]:
-    """Decode files in parallel into one array, in the order of ``paths``.
+) -> Images:
+    """Decode files of any kind in parallel, in the order of ``paths``.
 
     Args:
         paths: at least one file.
-        size: side length in pixels to resize to; ``None`` asks for images of one size.
+        options: how they are decoded; without a size they must have one size.
         track: wraps ``paths`` to show progress.
-        like: without ``size``, the file whose size all must have; the first by default.
-
-    Returns:
-        (N, H, W) uint8.
+        like: without a size, the file whose size all must have; the first by default.
 
     Raises:
-        BenchError: A file cannot be decoded or, without ``size``, has another size. Of several
+        BenchError: A file cannot be decoded or, without a size, has another size. Of several
             flaws the one that comes first in ``paths`` is named.
     """
     like = like or paths[0]
-    pixels = np.empty((len(paths), *decode(like, size).shape), np.uint8)
+    names = [_image_ids(path, options) for path in paths]
+    starts = [0, *accumulate(map(len, names))]
+    pixels = np.empty((starts[-1], *_read(like, options).shape[1:]), np.uint8)
 
-    def fill(row: int) -> None:
-        image = decode(paths[row], size)
-        if image.shape != pixels.shape[1:]:
-            raise BenchError(_size_flaw(like, pixels.shape[1:], paths[row], image.shape))
-        pixels[row] = image
+    def fill(file: int) -> None:
+        images = _read(paths[file], options)
+        if images.shape[1:] != pixels.shape[1:]:
+            raise BenchError(_size_flaw(like, pixels.shape[1:], paths[file], images.shape[1:]))
+        pixels[starts[file] : starts[file + 1]] = images
 
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     try:
@@ -105,7 +126,8 @@ def decode_all(
             pass
     finally:
         pool.shutdown(cancel_futures=True)
-    return pixels
+    files = tuple(file for file, images in enumerate(names) for _ in images)
+    return Images(tuple(name for images in names for name in images), files, pixels)
 
 
 def pixel_digest(image: NDArray[np.uint8]) -> bytes:
@@ -116,15 +138,32 @@ def pixel_digest(image: NDArray[np.uint8]) -> bytes:
     return digest.digest()
 
 
+def _image_ids(path: Path, options: ImageOptions) -> tuple[str, ...]:
+    return nifti_ids(path, options) if is_nifti(path) else (path.name,)
+
+
+def _read(path: Path, options: ImageOptions) -> NDArray[np.uint8]:
+    """Return the images of one file, (N, H, W)."""
+    if not (is_dicom(path) or is_nifti(path)):
+        return decode(path, options.size)[np.newaxis]
+    images = read_dicom(path, options) if is_dicom(path) else read_nifti(path, options)
+    if options.size is None:
+        return images
+    return np.stack(
+        [np.asarray(_resized(Image.fromarray(image), options.size)) for image in images]
+    )
+
+
+def _resized(image: Image.Image, size: int) -> Image.Image:
+    return image.resize((size, size), Image.Resampling.BILINEAR)
+
+
 class _OutsideRuleError(Exception):
     """The file is a sound image that the rule does not cover; says why and the remedy."""
 
 
 def _open(path: Path) -> ImageFile.ImageFile:
-    # Warning filters belong to the process, so only one thread at a time may change them.
-    with _warning_filters, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with quiet(Image.DecompressionBombWarning):
         return Image.open(path, formats=_FORMATS)
 
 

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.datasets.entry import MEMBERSHIP_SETS, SAFE_NAME, Entry, Layout
+from harness.datasets.images import IMAGE_ENDINGS
 from harness.errors import BenchError
 from harness.method import Task
 
-IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
+_KINDS = "PNG, JPEG, TIFF, DICOM or NIfTI"
 _LITTER = frozenset({"thumbs.db", "desktop.ini"})
 _REAL, _GENERATED = "train/real", "train/generated"
 _USUAL = {  # set name → the folders that the ImageCLEF editions call it by
@@ -48,6 +49,8 @@ def find_images(entry: Entry) -> dict[str, list[Path]]:
     if not root.is_dir():
         source = " ".join((entry.source or "").split())
         how = f"get the data from {source}" if source else "correct the path"
+        if entry.download is not None:
+            how = f"get it by: bench fetch {entry.name}"
         raise entry.flaw("root", f"there is no folder {root}; {how}")
     tables = [root / table for table in (entry.truth, entry.groups) if table is not None]
     found = {}
@@ -108,13 +111,14 @@ def list_images(folder: Path, root: Path, leave_out: Sequence[Path] = ()) -> lis
         path = folder / item.name
         if item.name.lower() not in _LITTER and path not in leave_out:
             _check_image(item, path, root)
-            if path.stem in stems:
-                twins = f"{stems[path.stem]} and {item.name}"
+            stem = path.with_suffix("").stem if path.suffix.lower() == ".gz" else path.stem
+            if stem in stems:
+                twins = f"{stems[stem]} and {item.name}"
                 raise BenchError(f"{folder}: {twins} differ in their endings only; rename one")
-            stems[path.stem] = item.name
+            stems[stem] = item.name
             paths.append(path)
     if not paths:
-        raise BenchError(f"the folder {folder} holds no images; put PNG, JPEG or TIFF files there")
+        raise BenchError(f"the folder {folder} holds no images; put {_KINDS} files there")
     return paths
 
 
@@ -209,5 +213,5 @@ def _check_image(item: os.DirEntry[str], path: Path, root: Path) -> None:
         raise BenchError(f"{path.parent} holds the unprintable name {item.name!a}; rename it")
     if item.is_symlink():
         inside(root, path)
-    if path.suffix.lower() not in IMAGE_ENDINGS or not item.is_file():
-        raise BenchError(f"{path} is no PNG, JPEG or TIFF file; move it elsewhere")
+    if not path.name.lower().endswith(IMAGE_ENDINGS) or not item.is_file():
+        raise BenchError(f"{path} is no {_KINDS} file by its ending; move it elsewhere")

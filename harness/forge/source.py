@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.images import decode_all, pixel_digest
+from harness.datasets.entry import ImageOptions
+from harness.datasets.images import pixel_digest, read_images
 from harness.datasets.layouts import list_images
 from harness.datasets.table import Table
 from harness.errors import BenchError
@@ -89,7 +90,7 @@ def read_source(folder: Path, size: int, groups: str | None) -> Source:
     if groups is not None and not table.is_file():
         raise BenchError(f"--groups {groups}: there is no file {table}; correct the name")
     paths = list_images(folder, folder, [table])
-    pixels = decode_all(paths, size)
+    pixels = read_images(paths, ImageOptions(size=size)).pixels
     if groups is None and not _has_groups(table):
         alone = "not known, so every image counts as a patient of its own"
         return Source(folder.resolve().name, pixels, tuple(path.name for path in paths), alone)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from harness.datasets.images import decode, decode_all, pixel_digest
+from harness.datasets.image_options import ImageOptions
+from harness.datasets.images import decode, pixel_digest, read_images
 from harness.errors import BenchError
 
 Refused = Callable[..., str]
@@ -210,7 +211,7 @@ def test_size_leaves_an_image_of_that_size_alone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode(saved(tmp_path / "a.png", square), 2), square)
 
 
-def test_decode_all_keeps_the_order_and_shows_progress(tmp_path: Path, save: Save) -> None:
+def test_read_images_keeps_the_order_and_shows_progress(tmp_path: Path, save: Save) -> None:
     paths = [tmp_path / f"{number}.png" for number in range(30)]
     for number, path in enumerate(paths):
         save(path, number)
@@ -222,7 +223,7 @@ def test_decode_all_keeps_the_order_and_shows_progress(tmp_path: Path, save: Sav
             seen.append(item)
             yield item
 
-    pixels = decode_all(paths, track=track)
+    pixels = read_images(paths, track=track).pixels
     assert pixels.dtype == np.uint8
     np.testing.assert_array_equal(pixels, [decode(path) for path in paths])
     assert seen == paths
@@ -235,7 +236,7 @@ def test_the_first_of_several_flaws_is_named(tmp_path: Path, save: Save, refused
     for number in (19, 7, 11):
         paths[number].write_bytes(b"")
     for _ in range(5):
-        refused(lambda: decode_all(paths), paths[7])
+        refused(lambda: read_images(paths), paths[7])
 
 
 def test_images_of_differing_sizes_are_refused_unless_resized(
@@ -244,9 +245,9 @@ def test_images_of_differing_sizes_are_refused_unless_resized(
     first, second = tmp_path / "a.png", tmp_path / "b.png"
     save(first, 1, (8, 8))
     save(second, 2, (8, 9))
-    refused(lambda: decode_all([first, second]), first, "8x8", second, "9x8", "image: {size: N}")
-    refused(lambda: decode_all([first], like=second), first, second)
-    assert decode_all([first, second], 4).shape == (2, 4, 4)
+    refused(lambda: read_images([first, second]), first, "8x8", second, "9x8", "image: {size: N}")
+    refused(lambda: read_images([first], like=second), first, second)
+    assert read_images([first, second], ImageOptions(size=4)).pixels.shape == (2, 4, 4)
 
 
 def test_a_digest_names_pixels_and_shape() -> None:

@@ -162,7 +162,7 @@ def test_litter_hidden_files_and_the_entrys_own_tables_are_passed_over(
     assert len(files["test/unknown"]) == 4
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "image", "scan.dcm", "more.png/"])
+@pytest.mark.parametrize("name", ["notes.txt", "image", "scan.mhd", "more.png/"])
 def test_an_odd_file_or_folder_is_refused_by_name(
     entry_of: EntryOf, lung: Path, refused: Refused, name: str
 ) -> None:
