@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.entry import ImageOptions
+from harness.datasets.image_options import ImageOptions
 from harness.datasets.images import pixel_digest, read_images
 from harness.datasets.layouts import list_images
 from harness.datasets.table import Table
