@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 DATA = os.environ.get("BENCH_REAL_DATA")
-SMALL = ("--size", "32", "--members", "40", "--iterations", "20", "--generated", "30")
+SMALL = ("--size", "32", "--members", "40", "--iterations", "20", "--generated", "40")
 
 
 def files(folder):
