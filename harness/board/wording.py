@@ -71,7 +71,7 @@ def headline(board: Board) -> str:
 
 def audit_line(board: Board) -> str | None:
     """Return the verdict on the data set, if it has been audited."""
-    return None if board.audit is None else f"Data set {board.audit}."
+    return None if board.audit is None else f"Verdict on the data: {board.audit}."
 
 
 def ranking_rule(board: Board) -> str:

@@ -100,7 +100,9 @@ def _print(name: str, audit: Audit) -> None:
         cells = (finding.check, finding.result, _meaning(finding))
         table.add_row(_LEVELS[finding.level.value], *map(escape, cells))
     console = Console(highlight=False)
-    console.print(f"{escape(name)} is [bold]{escape(audit.verdict.sentence)}[/]", soft_wrap=True)
+    console.print(
+        f"Verdict on {escape(name)}: [bold]{escape(audit.verdict.sentence)}[/]", soft_wrap=True
+    )
     console.print(table)
 
 

@@ -23,12 +23,14 @@ def test_the_verdict_comes_first_and_the_board_of_the_same_data_shows_it(bench):
     assert bench.json("board", "small", "--format", "json")["audit"] is None
     said = bench("check", "small", *data).stdout
     audit = json.loads((bench.folder / "results/small/audit.json").read_text())
-    assert said.splitlines()[0] == f"small is {audit['sentence']}"
+    assert said.splitlines()[0] == f"Verdict on small: {audit['sentence']}"
     assert audit["verdict"] in ("sound", "cannot tell")
     board = bench.json("board", "small", "--format", "json")
     assert board["fingerprint"] == audit["fingerprint"]
     assert board["audit"] == audit["sentence"]
-    assert bench("board", "small").stdout.startswith(f"Data set {audit['verdict']}: no flaw")
+    assert bench("board", "small").stdout.startswith(
+        f"Verdict on the data: {audit['verdict']}: no flaw"
+    )
     bench("publish", "--to", "boards")
     assert audit["sentence"].split(";")[0] in (bench.folder / "boards/small.md").read_text()
     changed = bench.phantom(seed=2)
@@ -53,7 +55,7 @@ def test_strict_fails_on_a_flaw_and_images_are_named_on_this_machine_only(bench)
     assert "no pairs for a sheet" in clean.stderr
     assert not (bench.folder / "alike.png").exists()
     shutil.copy(root / "train/real_used/image_0.png", root / "train/real_not_used/image_3.png")
-    assert bench(*command).stdout.startswith("scans is flawed: exact duplicates: 1 pair")
+    assert bench(*command).stdout.startswith("Verdict on scans: flawed: exact duplicates: 1 pair")
     found = bench.json(*command, "--strict", "--json", code=1)
     assert found["verdict"] == "flawed"
     [flaw] = [finding for finding in found["findings"] if finding["level"] == "flaw"]
