@@ -7,12 +7,8 @@ Zhang and Tramer, *Blind Baselines Beat Membership Inference Attacks*, 2024).
 The classifier is a ridge regression on the labels, on whitened principal components. It ranks
 images as logistic regression with a penalty of C = 0.01 does (rank correlation above 0.99 on
 phantoms and on CT), and being linear in the labels it can be trained anew on each of thousands of
-<<<<<<< HEAD
 permutations, without which its p value would be wrong
 (:mod:`harness.audit.permutations`).
-=======
-permutations, without which its p value would be wrong (:mod:`harness.audit.permutations`).
->>>>>>> check
 """
 
 from __future__ import annotations
