@@ -70,6 +70,17 @@ class Bench:
         assert not any(line.startswith("Traceback") for line in done.stderr.splitlines()), said
         return done
 
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Start a command that a test will interrupt."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=self.environment,
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def refused(self, *arguments: str | Path) -> str:
         """Run a command that must be refused in one line, and return that line."""
         done = self(*arguments, code=2)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -20,10 +19,7 @@ def files(folder):
 
 def interrupt(bench, command, checkpoint, how):
     """Start a command and send it a signal once it has written a checkpoint."""
-    process = subprocess.Popen(
-        command, env=bench.environment, cwd=bench.folder, stderr=subprocess.PIPE, text=True,
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    process = bench.start(*command)
     while not checkpoint.exists() and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(how)
@@ -37,13 +33,13 @@ def test_interrupted_and_started_again_it_gives_the_same_files_and_is_ranked(ben
     bench(*forge, "-o", "whole")
     command = (*forge, "-o", "broken")
     work = bench.folder / ".broken.forging"
-    code, said = interrupt(bench, bench.command(*command), work / "members.pt", signal.SIGINT)
+    code, said = interrupt(bench, command, work / "members.pt", signal.SIGINT)
     assert code == 130
     assert "To go on: bench forge gan" in said
     assert not (bench.folder / "broken").exists()
     refused = bench.refused(*command, "--seed", "1")
     assert "broken: was begun with seed 0, not 1" in refused
-    code, _ = interrupt(bench, bench.command(*command), work / "null.pt", signal.SIGKILL)
+    code, _ = interrupt(bench, command, work / "null.pt", signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert not (bench.folder / "broken").exists()
     assert "goes on at iteration" in bench(*command).stderr
