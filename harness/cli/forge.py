@@ -24,8 +24,11 @@ Name = Annotated[
 ]
 
 
-@app.command("gan")
-def gan(
+Seed = Annotated[int, typer.Option(help="Of everything random.")]
+
+
+def train(
+    context: typer.Context,
     output: Output,
     source: Annotated[
         str, typer.Option(help="phantom (drawn patients), or a folder of PNG, JPEG or TIFF images.")
@@ -49,6 +52,10 @@ def gan(
     ] = None,
     slices: Annotated[int, typer.Option(help="Images per drawn patient.")] = 2,
     iterations: Annotated[int, typer.Option(help="Training steps per generator.")] = 2000,
+    stage: Annotated[
+        list[int] | None,
+        typer.Option(metavar="K", help="Also a data set as it is after K iterations; repeatable."),
+    ] = None,
     batch: Annotated[int, typer.Option(help="Real images per step.")] = 16,
     generated: Annotated[int, typer.Option(help="Generated images per pool.")] = 500,
     twins: Annotated[
@@ -59,7 +66,7 @@ def gan(
         bool,
         typer.Option("--null-pool", help="Add the pool of a generator of a third of the patients."),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Seed = 0,
     name: Name = None,
     licence: Annotated[str | None, typer.Option(help="Of the images in the folder.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -68,29 +75,23 @@ def gan(
         int, typer.Option(metavar="K", help="Iterations between two checkpoints.")
     ] = 200,
 ) -> None:
-    """Train a GAN on half of the patients, and write a data set that knows who was used.
-
-    Interrupted, the same command goes on where it was and gives the same files.
-
-    \b
-    Examples:
-      bench forge gan --size 32 --members 60 --iterations 300 -o my-gan
-      bench forge gan --source ct-slices --twins -o ct-twins
-      bench run --all -d my-gan
-    """
+    """Train the kind of generator that the command is called by."""
     from harness.cli.steps import Steps
     from harness.errors import BenchError
-    from harness.forge.gan import Forge, Order
+    from harness.forge.forging import Forge
+    from harness.forge.order import Order
     from harness.running.local import choose_device
 
     for option, value in (("--threads", threads), ("--checkpoint-every", checkpoint_every)):
         if value < 1:
             raise BenchError(f"{option} {value}: must be at least 1")
     order = Order(
+        kind=context.info_name,  # type: ignore[arg-type]  # registered under these names only
         name=name or output.resolve().name,
         source=source,
         size=size,
         iterations=iterations,
+        stages=tuple(stage or ()),
         members=members,
         batch=batch,
         generated=generated,
@@ -111,6 +112,20 @@ def gan(
     typer.echo(f"{output}: made; to rank methods on it: bench run --all -d {output}", err=True)
 
 
+HELP = """Train a {model} on half of the patients, and write a data set that knows who was used.
+
+Interrupted, the same command goes on where it was and gives the same files.
+
+\b
+Examples:
+  bench forge {kind} --size 32 --members 60 --iterations 300 -o my-{kind}
+  bench forge {kind} --source ct-slices --twins -o ct-twins
+  bench run --all -d my-{kind}
+"""
+for kind, model in (("gan", "GAN"), ("diffusion", "diffusion model")):
+    app.command(kind, help=HELP.format(kind=kind, model=model))(train)
+
+
 @app.command("plant")
 def plant(
     context: typer.Context,
@@ -124,7 +139,7 @@ def plant(
     blur: Annotated[float, typer.Option(help="Sd of a Gaussian, in pixels.")] = 0.6,
     noise: Annotated[float, typer.Option(help="Sd of white noise, in grey levels.")] = 6.0,
     gain: Annotated[float, typer.Option(help="Relative sd of the contrast of a copy.")] = 0.05,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Seed = 0,
     name: Name = None,
 ) -> None:
     """Plant degraded copies of members among the generated images of a data set.

@@ -27,7 +27,7 @@ ENTRIES, CARD, CARD_TEXT = "datasets.yaml", "card.json", "card.md"
 
 
 def write_sets(root: Path, sets: Mapping[str, RawSet]) -> None:
-    """Write a membership data set below ``root``.
+    """Write sets of a membership data set below ``root``, with truth and groups where known.
 
     Args:
         root: a folder, made if need be.
@@ -43,20 +43,24 @@ def write_sets(root: Path, sets: Mapping[str, RawSet]) -> None:
             Image.fromarray(pixels).save(folder / image)
         if raw.groups is not None:
             patients += zip(raw.ids, raw.groups, strict=True)
-    questions = sets["test/unknown"]
-    truth = zip(questions.ids, questions.labels or (), strict=True)
-    write_text(root / TRUTH, _table(("image", "label"), truth))
+    questions = sets.get("test/unknown")
+    if questions is not None:
+        truth = zip(questions.ids, questions.labels or (), strict=True)
+        write_text(root / TRUTH, _table(("image", "label"), truth))
     if patients:
         write_text(root / GROUPS, _table(("image", "group"), patients))
 
 
-def make_entry(root: str, sets: Mapping[str, RawSet], facts: Mapping[str, Any]) -> dict[str, Any]:
+def make_entry(
+    root: str, sets: Mapping[str, RawSet], facts: Mapping[str, Any], pools: str = ""
+) -> dict[str, Any]:
     """Return what datasets.yaml says of a data set that :func:`write_sets` wrote.
 
     Args:
         root: its folder, as seen from datasets.yaml.
         sets: its sets.
         facts: further keys; those that are ``None`` are left out.
+        pools: the folder below ``root`` in which the pools were written, if not ``root`` itself.
     """
     entry: dict[str, Any] = {
         "task": "membership",
@@ -64,10 +68,13 @@ def make_entry(root: str, sets: Mapping[str, RawSet], facts: Mapping[str, Any]) 
         "root": root,
         "truth": TRUTH,
     }
+    if pools:
+        folders = {split: f"{pools}/{FOLDERS[f'{split}/generated']}" for split in ("train", "test")}
+        entry["splits"] = {split: {"generated": folder} for split, folder in folders.items()}
     if sets["test/unknown"].groups is not None:
         entry["groups"] = GROUPS
     if "null" in sets:
-        entry["null_pool"] = FOLDERS["null"]
+        entry["null_pool"] = f"{pools}/{FOLDERS['null']}".lstrip("/")
     return entry | {key: value for key, value in facts.items() if value is not None}
 
 

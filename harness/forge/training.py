@@ -1,146 +1,145 @@
-"""Training a GAN so that it can be interrupted at any moment and still ends in the same weights."""
+"""Training a generator so that it can be interrupted at any moment and still ends the same."""
 
 from __future__ import annotations
 
-import copy
+import io
 import pickle
-from collections.abc import Callable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import relu
 
+from harness.errors import BenchError
 from harness.files import atomic
-from harness.forge.networks import LATENT, Discriminator, Generator
 
-Track = Callable[[int, int], None]  # iterations done, of how many
-RATE, BETAS = 5e-4, (0.0, 0.9)  # of Adam
-DECAY = 0.999  # of the moving average of the generator's weights
-SAMPLED_AT_ONCE = 64
+Track = Callable[[int], None]  # iterations done
+SAMPLED_AT_ONCE = 16
+DECAY = 0.999  # of the moving average of a generator's weights
 
 
-@dataclass(frozen=True)
-class Regime:
-    """How a generator is trained."""
+class Trainer(ABC):
+    """A generator in training, with every random number drawn from one stream of its own.
 
-    size: int  # side of an image in pixels
-    iterations: int  # steps of discriminator and generator
-    batch: int  # real images a step
+    Attributes:
+        images: (N, size, size) uint8 greys to learn from, on the device.
+        networks: all that is trained or averaged, by name.
+        optimisers: by the name of the network that they change.
+        draws: source of all that is drawn on the way.
+        losses: one row an iteration, in the order of ``loss_names``.
+    """
 
-    def facts(self) -> dict[str, Any]:
-        """Return the recipe in words and figures, for a card."""
-        return {
-            "generator": "convolutional, nearest upsampling, pixel norm",
-            "discriminator": "convolutional, spectral norm",
-            "latent": LATENT,
-            "loss": "hinge",
-            "optimiser": f"Adam, rate {RATE}, betas {BETAS}",
-            "averaging": f"weights of the generator, decay {DECAY}, faster at first",
-            "augmentation": "none",
-            "iterations": self.iterations,
-            "batch": self.batch,
-        }
-
-
-class Trainer:
-    """Two networks at play, with every random number drawn from one stream of their own."""
+    loss_names: ClassVar[tuple[str, ...]]
+    networks: dict[str, nn.Module]
+    optimisers: dict[str, torch.optim.Optimizer]
 
     def __init__(
-        self, images: NDArray[np.uint8], regime: Regime, seed: np.random.SeedSequence, device: str
+        self, images: NDArray[np.uint8], batch: int, seed: np.random.SeedSequence, device: str
     ) -> None:
         """Prepare the training.
 
         Args:
             images: (N, size, size) uint8 greys to learn from.
-            regime: how to train.
+            batch: real images a step.
             seed: of the weights and of all that is drawn on the way.
             device: where the networks compute.
         """
         weights, draws = seed.spawn(2)
-        self.regime, self.device = regime, device
+        self.batch, self.device = batch, device
         self.images = torch.from_numpy(np.array(images)).to(device)
+        self.draws = torch.Generator().manual_seed(number_of(draws))
+        self.losses: list[tuple[float, ...]] = []
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_number(weights))
-            self.generator = Generator(regime.size)
-            self.discriminator = Discriminator(regime.size)
-        for network in (self.generator, self.discriminator):
+            torch.manual_seed(number_of(weights))
+            self.build(images.shape[-1])
+        for network in self.networks.values():
             network.to(device).to(memory_format=torch.channels_last)  # faster by half on a CPU
-        self.average = copy.deepcopy(self.generator).requires_grad_(requires_grad=False)
-        self.draws = torch.Generator().manual_seed(_number(draws))
-        self.optimisers = {
-            name: torch.optim.Adam(network.parameters(), RATE, BETAS)
-            for name, network in self._networks().items()
-            if name != "average"
-        }
-        self.losses: list[tuple[float, float]] = []  # of discriminator and generator
 
-    def run(self, checkpoint: Path, every: int, track: Track) -> None:
-        """Train to the end, from where ``checkpoint`` stands if it is there.
+    @abstractmethod
+    def build(self, size: int) -> None:
+        """Set ``networks`` for images of a side, their weights drawn by torch's own generator."""
+
+    @abstractmethod
+    def learn(self) -> tuple[float, ...]:
+        """Do one iteration and return its losses."""
+
+    @abstractmethod
+    def make(self, draws: torch.Generator) -> Tensor:
+        """Return SAMPLED_AT_ONCE images, (B, 1, size, size) float in [-1, 1]."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Return the recipe in words and figures, for a card."""
+
+    def run(self, iterations: int, checkpoint: Path, every: int, track: Track) -> None:
+        """Train until so many ``iterations`` are done, from where ``checkpoint`` stands.
 
         Args:
+            iterations: counted from the very beginning.
             checkpoint: written every so often and at the end, whole or not at all.
             every: iterations between two checkpoints.
             track: is told after every iteration.
+
+        Raises:
+            BenchError: The checkpoint is damaged.
         """
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
-        if checkpoint.is_file():
+        if not self.losses and checkpoint.is_file():
             self.load(checkpoint)
-        track(len(self.losses), self.regime.iterations)
-        while len(self.losses) < self.regime.iterations:
-            self.step()
-            if len(self.losses) % every == 0 or len(self.losses) == self.regime.iterations:
+        track(len(self.losses))
+        while len(self.losses) < iterations:
+            self.losses.append(self.learn())
+            if len(self.losses) % every == 0 or len(self.losses) == iterations:
                 self.save(checkpoint)
-            track(len(self.losses), self.regime.iterations)
-
-    def step(self) -> None:
-        """Let the discriminator learn once, then the generator."""
-        size = self.regime.batch
-        rows = torch.randint(len(self.images), (size,), generator=self.draws)
-        real = self.images[rows.to(self.device)].unsqueeze(1) / 127.5 - 1
-        with torch.no_grad():
-            made = self.generator(self._latents(size))
-        scores = self.discriminator(torch.cat([real, made]))
-        judged = relu(1 - scores[:size]).mean() + relu(1 + scores[size:]).mean()
-        self._learn("discriminator", judged)
-        self.discriminator.requires_grad_(requires_grad=False)
-        fooled = -self.discriminator(self.generator(self._latents(size))).mean()
-        self._learn("generator", fooled)
-        self.discriminator.requires_grad_(requires_grad=True)
-        decay = min(DECAY, (1 + len(self.losses)) / (10 + len(self.losses)))
-        with torch.no_grad():
-            pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
-            for mean, weight in pairs:
-                mean.lerp_(weight, 1 - decay)
-        self.losses.append((judged.item(), fooled.item()))
+            track(len(self.losses))
 
     def sample(self, count: int, seed: np.random.SeedSequence) -> NDArray[np.uint8]:
-        """Return (count, size, size) uint8 images by the averaged generator."""
-        draws = torch.Generator().manual_seed(_number(seed))
+        """Return (count, size, size) uint8 images by the generator as it stands."""
+        draws = torch.Generator().manual_seed(number_of(seed))
         made = []
         with torch.no_grad():
             for first in range(0, count, SAMPLED_AT_ONCE):
                 # Always a full batch: on some devices its size changes the last bits.
-                latents = torch.randn(SAMPLED_AT_ONCE, LATENT, generator=draws)
-                images = self.average(latents.to(self.device))[: count - first, 0]
+                images = self.make(draws)[: count - first, 0].clamp(-1, 1)
                 made.append(((images + 1) * 127.5).round().to(torch.uint8).cpu().numpy())
         return np.concatenate(made)
+
+    def reals(self) -> Tensor:
+        """Return a random batch of the images, (batch, 1, size, size) float in [-1, 1]."""
+        rows = torch.randint(len(self.images), (self.batch,), generator=self.draws)
+        return self.images[rows.to(self.device)].unsqueeze(1) / 127.5 - 1
+
+    def descend(self, name: str, loss: Tensor) -> None:
+        """Change one network so that ``loss`` falls."""
+        optimiser = self.optimisers[name]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+    def follow(self, average: nn.Module, network: nn.Module) -> None:
+        """Let ``average`` follow the weights of ``network``, faster at first."""
+        decay = min(DECAY, (1 + len(self.losses)) / (10 + len(self.losses)))
+        with torch.no_grad():
+            for mean, weight in zip(average.parameters(), network.parameters(), strict=True):
+                mean.lerp_(weight, 1 - decay)
 
     def save(self, path: Path) -> None:
         """Write all that the training depends on from here on."""
         state = {
-            **{name: network.state_dict() for name, network in self._networks().items()},
-            "optimisers": {name: step.state_dict() for name, step in self.optimisers.items()},
+            "networks": _states(self.networks),
+            "optimisers": _states(self.optimisers),
             "draws": self.draws.get_state(),
             "losses": self.losses,
         }
+        buffer = io.BytesIO()  # Ctrl-C while torch writes to a file would abort the process
+        torch.save(state, buffer)
         with atomic(path) as stream:
-            torch.save(state, stream)
+            stream.write(buffer.getbuffer())
 
     def load(self, path: Path) -> None:
         """Go back to where :meth:`save` was called.
@@ -148,46 +147,32 @@ class Trainer:
         Raises:
             BenchError: The file is damaged.
         """
-        from harness.errors import BenchError
-
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             remedy = "remove it and give the same command again"
             raise BenchError(f"{path}: is no checkpoint that can be read; {remedy}") from error
-        for name, network in self._networks().items():
-            network.load_state_dict(state[name])
+        for name, network in self.networks.items():
+            network.load_state_dict(state["networks"][name])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         self.draws.set_state(state["draws"])
-        self.losses = [(judged, fooled) for judged, fooled in state["losses"]]
+        self.losses = [tuple(row) for row in state["losses"]]
 
     def loss_curve(self, points: int = 20) -> list[dict[str, float]]:
         """Return the mean losses of up to ``points`` equal stretches of the training."""
         cuts = np.linspace(0, len(self.losses), min(points, len(self.losses)) + 1).astype(int)
         curve = []
         for first, last in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
-            judged, fooled = np.mean(self.losses[first:last], axis=0).round(4).tolist()
-            curve.append({"iteration": last, "discriminator": judged, "generator": fooled})
+            means = np.mean(self.losses[first:last], axis=0).round(4).tolist()
+            curve.append({"iteration": last, **dict(zip(self.loss_names, means, strict=True))})
         return curve
 
-    def _networks(self) -> dict[str, nn.Module]:
-        return {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "average": self.average,
-        }
 
-    def _latents(self, count: int) -> Tensor:
-        return torch.randn(count, LATENT, generator=self.draws).to(self.device)
-
-    def _learn(self, name: str, loss: Tensor) -> None:
-        optimiser = self.optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-
-
-def _number(seed: np.random.SeedSequence) -> int:
+def number_of(seed: np.random.SeedSequence) -> int:
     """Return a seed as torch takes it."""
     return int(seed.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _states(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: part.state_dict() for name, part in parts.items()}

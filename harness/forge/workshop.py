@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from harness.errors import BenchError
-from harness.files import read_json, write_json
+from harness.files import file_digest, json_digest, read_json, write_json
 from harness.forge.folder import CARD
 
 JOB = "job.json"
@@ -84,6 +85,17 @@ class Workshop:
             found = _difference(card["order"], order)
             raise BenchError(f"{self.out}: was made with {found}; choose another -o")
         return True
+
+
+def conditions(device: str, threads: int) -> dict[str, Any]:
+    """Return what decides the bytes of a trained generator's images besides the order."""
+    code = sorted(Path(__file__).parent.glob("*.py"))
+    return {
+        "torch": version("torch"),
+        "device": device,
+        "threads": threads,
+        "code": json_digest([file_digest(path) for path in code]),
+    }
 
 
 def _difference(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:

@@ -11,11 +11,12 @@ from PIL import Image
 from harness.datasets.catalogue import read_entries
 from harness.datasets.dataset import open_dataset
 from harness.errors import BenchError
-from harness.forge.gan import Forge, Order
+from harness.forge.forging import Forge
+from harness.forge.order import Order
 
 ORDER = Order(
-    name="made", source="phantom", size=32, iterations=2, members=8, batch=4, generated=6,
-    slices=2, groups=None, licence=None, seed=0, twins=False, null_pool=False,
+    kind="gan", name="made", source="phantom", size=32, iterations=2, stages=(), members=8,
+    batch=4, generated=6, slices=2, groups=None, licence=None, seed=0, twins=False, null_pool=False,
 )  # fmt: skip
 
 
@@ -27,10 +28,19 @@ def forge(order, out):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Data sets of one order in three forms."""
+    """Data sets of one order in several forms."""
     root = tmp_path_factory.mktemp("forged")
-    forms = {"plain": {}, "null": {"null_pool": True}, "twins": {"twins": True}}
-    return {name: forge(replace(ORDER, **form), root / name) for name, form in forms.items()}
+    forms = {
+        "plain": {},
+        "null": {"null_pool": True},
+        "twins": {"twins": True},
+        "neutral": {"twins": True, "null_pool": True},
+        "stages": {"stages": (0, 1), "null_pool": True},
+        "diffusion": {"kind": "diffusion"},
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.forge.diffusion.SAMPLING_STEPS", 2)
+        return {name: forge(replace(ORDER, **form), root / name) for name, form in forms.items()}
 
 
 @pytest.fixture
@@ -53,7 +63,7 @@ def patients(dataset, *names, label=None):
     return found
 
 
-@pytest.mark.parametrize("form", ["plain", "null", "twins"])
+@pytest.mark.parametrize("form", ["plain", "null", "twins", "neutral", "stages", "diffusion"])
 def test_members_and_non_members_train_and_test_share_no_patient(opened, form):
     for dataset in opened(form).values():
         used, not_used = patients(dataset, "train/used"), patients(dataset, "train/not_used")
@@ -63,7 +73,7 @@ def test_members_and_non_members_train_and_test_share_no_patient(opened, form):
         assert sum(map(len, everyone)) == len(set().union(*everyone)) == 8
 
 
-@pytest.mark.parametrize("form", ["plain", "null", "twins"])
+@pytest.mark.parametrize("form", ["plain", "null", "twins", "neutral", "stages", "diffusion"])
 def test_sizes_are_those_that_were_asked_for(opened, form):
     for dataset in opened(form).values():
         members = len(dataset.sets["train/used"]) + sum(dataset.sets["test/unknown"].labels)
@@ -73,7 +83,7 @@ def test_sizes_are_those_that_were_asked_for(opened, form):
         assert all(packed.pixels().shape[1:] == (32, 32) for packed in dataset.sets.values())
         pools = [name for name in dataset.sets if name not in reals]
         assert {len(dataset.sets[name]) for name in pools} == {6}
-        assert ("null" in pools) == (form != "plain")
+        assert ("null" in pools) == (form not in ("plain", "diffusion"))
 
 
 def test_twins_have_the_same_reals_with_mirrored_truth_and_each_others_pool_as_null(opened):
@@ -87,6 +97,42 @@ def test_twins_have_the_same_reals_with_mirrored_truth_and_each_others_pool_as_n
     assert a.sets["null"].digests == b.sets["test/generated"].digests
     assert b.sets["null"].digests == a.sets["test/generated"].digests
     assert not set(a.sets["null"].digests) & set(a.sets["test/generated"].digests)
+
+
+def test_twins_may_share_the_null_pool_of_a_generator_that_saw_neither(opened):
+    a, b = opened("neutral").values()
+    assert a.sets["null"].digests == b.sets["null"].digests
+    pools = {a.sets["test/generated"].digests, b.sets["test/generated"].digests}
+    assert a.sets["null"].digests not in pools
+
+
+def test_stages_share_their_reals_and_the_last_is_what_a_single_one_would_be(opened, folders):
+    stages = opened("stages")
+    [whole] = opened("null").values()
+    assert list(stages) == ["made-1", "made-2", "made-3"]
+    for name in ("train/used", "train/not_used", "test/unknown"):
+        assert {stage.sets[name].digests for stage in stages.values()} == {whole.sets[name].digests}
+    for name in ("train/generated", "test/generated", "null"):
+        assert len({stage.sets[name].digests for stage in stages.values()}) == 3
+        assert stages["made-3"].sets[name].digests == whole.sets[name].digests
+    card = json.loads((folders["stages"] / "card.json").read_text())
+    assert card["order"]["stages"] == [0, 1]
+
+
+def test_a_stage_that_was_reached_is_not_trained_again(folders, tmp_path):
+    order = replace(ORDER, stages=(0, 1), null_pool=True)
+
+    def stop(what, done, of):
+        if what == "null" and done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Forge(order, tmp_path / "out", "cpu", 1).run(100, stop)
+    told = []
+    Forge(order, tmp_path / "out", "cpu", 1).run(100, lambda *step: told.append(step))
+    assert {what for what, _, _ in told} == {"null"}
+    cards = [folder / "card.json" for folder in (folders["stages"], tmp_path / "out")]
+    assert cards[0].read_text() == cards[1].read_text()
 
 
 def test_names_of_questions_do_not_follow_the_truth(tmp_path):
@@ -106,7 +152,7 @@ def test_the_card_says_what_was_made_of_what_and_how(folders):
     assert card["order"]["source"]["patients"] == 12
     assert card["order"]["seed"] == 0
     assert card["architecture"]["loss"] == "hinge"
-    assert card["architecture"]["iterations"] == 2
+    assert card["order"]["iterations"] == 2
     assert card["conditions"].keys() == {"torch", "device", "threads", "code"}
     assert card["sets"]["made"]["train/used"] == {"images": 4, "patients": 2}
     members, null = card["trained_on"]["members"], card["trained_on"]["null"]
@@ -179,7 +225,8 @@ def test_without_groups_every_image_is_a_patient_and_that_is_said(tmp_path):
         ({"members": 1}, "--members 1"),
         ({"iterations": -1}, "--iterations -1"),
         ({"batch": 0}, "--batch 0"),
-        ({"twins": True, "null_pool": True}, "leave --null-pool out"),
+        ({"stages": (1, 1)}, "--stage 1, 1: must ascend"),
+        ({"stages": (2,)}, "--stage 2: must ascend"),
         ({"name": "a b"}, "--name"),
         ({"licence": "CC0"}, "leave them out"),
         ({"source": "nowhere"}, "nowhere: there is no such folder"),
