@@ -33,6 +33,7 @@ WIDE = {
         Column("kappa", "kappa"),
         Column("auc", "AUC"),
         Column("auc_null_pool", "AUC null pool"),
+        Column("auc_other_slice", "AUC other slice"),
         Column("tpr_at_fpr_5", "TPR at 5% FPR"),
     ),
     Task.ATTRIBUTION: (
@@ -84,5 +85,10 @@ def ranking_rule(board: Board) -> str:
         text += (
             " AUC null pool: the same with images of a generator that saw none of these reals; "
             "only what AUC has above it is a leak."
+        )
+    if any("auc_other_slice" in row.metrics for row in board.rows):
+        text += (
+            " AUC other slice: how often an image that was not used, of a patient of whom another "
+            "was, outscores one of a patient who was not used; such images count nowhere else."
         )
     return text

@@ -51,6 +51,14 @@ def train(
         ),
     ] = None,
     slices: Annotated[int, typer.Option(help="Images per drawn patient.")] = 2,
+    held_out: Annotated[
+        int,
+        typer.Option(
+            metavar="K",
+            help="Further slices of every patient who has more than K: they train nothing; those "
+            "of members are asked about too and scored apart.",
+        ),
+    ] = 0,
     iterations: Annotated[int, typer.Option(help="Training steps per generator.")] = 2000,
     stage: Annotated[
         list[int] | None,
@@ -96,6 +104,7 @@ def train(
         batch=batch,
         generated=generated,
         slices=slices,
+        held_out=held_out,
         groups=groups,
         licence=licence,
         seed=seed,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.datasets.dataset import Dataset
+from harness.datasets.entry import OTHER_SLICES
 from harness.datasets.pack import PackedSet
 from harness.errors import BenchError
 from harness.method import Task
@@ -40,6 +41,11 @@ class Selection:
     def ids(self) -> tuple[str, ...]:
         """The name of each image."""
         return self._gather(lambda source: source.ids)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The canonical name of the set that each image is from."""
+        return self._gather(lambda source: (source.name,) * len(source))
 
     @property
     def digests(self) -> tuple[str, ...]:
@@ -135,6 +141,11 @@ class Case:
         return np.array(self.asked.labels, np.int64)
 
     @property
+    def apart(self) -> NDArray[np.bool_]:
+        """Which of the asked images are other slices of used patients, (N,); scored apart."""
+        return np.array([name == OTHER_SLICES for name in self.asked.origins], bool)
+
+    @property
     def question_groups(self) -> NDArray[np.str_]:
         """The patient of each image that is asked, (N,); where unknown, its own pixels' digest."""
         groups = self.asked.groups
@@ -183,7 +194,10 @@ def _whole(dataset: Dataset, name: str) -> Selection:
 
 def _part(dataset: Dataset, prefix: str) -> dict[str, Selection]:
     names = [name for name in dataset.sets if name.startswith(prefix)]
-    return {name.removeprefix(prefix): _whole(dataset, name) for name in names}
+    sets = {name.removeprefix(prefix): _whole(dataset, name) for name in names}
+    if OTHER_SLICES in names:  # asked among the unknown, in an order that tells nothing
+        sets["unknown"] = Selection((*sets["unknown"].parts, *sets.pop("other_slice").parts))
+    return sets
 
 
 def _cross_validation(dataset: Dataset, seed: int) -> Iterator[Case]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.datasets.entry import Entry, Layout, is_set_name
+from harness.datasets.entry import OTHER_SLICES, Entry, Layout, is_set_name
 from harness.datasets.images import Track, read_images
 from harness.datasets.layouts import classes_of, find_images, inside, missing_set, set_names
 from harness.datasets.medical import is_dicom, is_nifti
@@ -175,7 +175,7 @@ def _questions(task: Task) -> str:
 
 def _known_labels(name: str, classes: tuple[str, ...], n: int) -> tuple[int, ...] | None:
     """Return the labels that a set has by its name alone."""
-    membership = {"train/used": 1, "train/not_used": 0}
+    membership = {"train/used": 1, "train/not_used": 0, OTHER_SLICES: 0}
     label = membership.get(name)
     if name.startswith(("train/real/", "train/generated/")):
         label = classes.index(name.split("/")[2])
@@ -213,7 +213,7 @@ def _groups(
     reals = {
         name: paths
         for name, paths in files.items()
-        if name in ("train/used", "train/not_used", "test/unknown")
+        if name in ("train/used", "train/not_used", "test/unknown", OTHER_SLICES)
         or name.startswith("train/real/")
     }
     values: Mapping[Path, str]

@@ -34,6 +34,7 @@ MEMBERSHIP_SETS = (
     "test/generated",
     "test/unknown",
 )
+OTHER_SLICES = "test/other_slice"  # not used, of patients of whom another image was; may be absent
 _FOLDER_KEYS = ("root", "splits", "truth", "groups", "null_pool", "image")
 
 Keys = tuple[str, ...]
@@ -187,7 +188,7 @@ class Entry(BaseModel):
     def _check_set(self, name: str) -> None:
         if not is_set_name(self.task, name):
             keys = ("splits", *name.split("/"))
-            known = list(MEMBERSHIP_SETS)
+            known = [*MEMBERSHIP_SETS, OTHER_SLICES]
             if self.task is Task.ATTRIBUTION:
                 known = ["train/real/CLASS", "train/generated/CLASS", "test/generated"]
             sets = ", ".join(known)
@@ -219,7 +220,7 @@ _KEYS = [key for key in Entry.model_fields if key not in ("name", "origin")]
 def is_set_name(task: Task, name: str) -> bool:
     """Return whether a data set of ``task`` may have a set (other than ``null``) of that name."""
     if task is Task.MEMBERSHIP:
-        return name in MEMBERSHIP_SETS
+        return name in (*MEMBERSHIP_SETS, OTHER_SLICES)
     match name.split("/"):
         case ["train", "real" | "generated", subset]:
             return SAFE_NAME.fullmatch(subset) is not None

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from harness.datasets.entry import MEMBERSHIP_SETS, SAFE_NAME, Entry, Layout
+from harness.datasets.entry import MEMBERSHIP_SETS, OTHER_SLICES, SAFE_NAME, Entry, Layout
 from harness.datasets.images import IMAGE_ENDINGS
 from harness.errors import BenchError
 from harness.method import Task
@@ -26,6 +26,7 @@ _USUAL = {  # set name → the folders that the ImageCLEF editions call it by
         "train/not_used": ["train/real_not_used"],
         "test/generated": ["test/generated"],
         "test/unknown": ["test/real_unknown"],
+        OTHER_SLICES: ["test/real_other_slice"],
     },
     Layout.MEMBERSHIP_2023: {
         "train/generated": ["train/generated"],
@@ -74,9 +75,9 @@ def classes_of(task: Task, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def set_names(task: Task, classes: Iterable[str]) -> list[str]:
-    """Return the names of a complete data set, in canonical order."""
+    """Return the names that the sets of a data set may have, in canonical order."""
     if task is Task.MEMBERSHIP:
-        return list(MEMBERSHIP_SETS)
+        return [*MEMBERSHIP_SETS, OTHER_SLICES]
     ordered = sorted(classes, key=_natural)
     return [f"{kind}/{c}" for kind in (_REAL, _GENERATED) for c in ordered] + ["test/generated"]
 
@@ -84,11 +85,12 @@ def set_names(task: Task, classes: Iterable[str]) -> list[str]:
 def missing_set(task: Task, names: Iterable[str]) -> str | None:
     """Return a set that a data set with these set names lacks, or ``None`` if it is complete.
 
-    The test part may be absent as a whole, and attribution has two classes or more.
+    The test part may be absent as a whole, the other slices always. Attribution has two classes or
+    more.
     """
     present = set(names)
     classes = {name.split("/")[2] for name in present if name.count("/") == 2}
-    wanted = set_names(task, classes)
+    wanted = [name for name in set_names(task, classes) if name != OTHER_SLICES]
     if not any(name.startswith("test/") for name in present):
         wanted = [name for name in wanted if name.startswith("train/")]
     if task is Task.ATTRIBUTION and len(classes) < 2:

@@ -25,10 +25,8 @@ def deal(
     Returns:
         The positions that each hand got, group by group in the order in which they came.
     """
-    members: dict[str, list[int]] = {}
-    for row, group in enumerate(groups):
-        members.setdefault(group, []).append(row)
-    names = sorted(members)
+    members = _members(groups)
+    names = list(members)
     dealt: list[list[int]] = [[] for _ in range(hands)]
     for place in rng.permutation(len(names)).tolist():
         fewest = min(dealt, key=len)
@@ -60,6 +58,19 @@ def deal_equally(
     return [rows[: members or fewest] for rows in hands_dealt]
 
 
+def set_aside(groups: Sequence[str], each: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Choose ``each`` images of every group that has more than so many.
+
+    Returns:
+        (N,) true for those that were chosen.
+    """
+    chosen = np.zeros(len(groups), bool)
+    for rows in _members(groups).values():
+        if len(rows) > each:
+            chosen[rng.choice(rows, each, replace=False)] = True
+    return chosen
+
+
 def halve(groups: Sequence[str], rng: np.random.Generator) -> NDArray[np.bool_]:
     """Divide images into two halves by group.
 
@@ -70,3 +81,11 @@ def halve(groups: Sequence[str], rng: np.random.Generator) -> NDArray[np.bool_]:
     chosen = np.zeros(len(groups), bool)
     chosen[first] = True
     return chosen
+
+
+def _members(groups: Sequence[str]) -> dict[str, list[int]]:
+    """Return the positions of each group, groups by name."""
+    members: dict[str, list[int]] = {group: [] for group in sorted(set(groups))}
+    for row, group in enumerate(groups):
+        members[group].append(row)
+    return members

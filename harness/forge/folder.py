@@ -20,6 +20,7 @@ FOLDERS = {  # canonical set name → its folder
     "train/not_used": "train/real_not_used",
     "test/generated": "test/generated",
     "test/unknown": "test/real_unknown",
+    "test/other_slice": "test/real_other_slice",
     "null": "null/generated",
 }
 TRUTH, GROUPS = "test/truth.csv", "groups.csv"

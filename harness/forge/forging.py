@@ -13,7 +13,7 @@ from harness.datasets.images import pixel_digest
 from harness.datasets.recipe import RawSet
 from harness.errors import BenchError
 from harness.files import json_digest
-from harness.forge.allotment import Rows, deal_equally, halve
+from harness.forge.allotment import Rows, deal_equally, halve, set_aside
 from harness.forge.folder import (
     describe_sets,
     make_entry,
@@ -39,6 +39,8 @@ class Forge:
         """
         self.order, self.device, self.threads = order, device, threads
         self.source = order.open_source()
+        held_out = set_aside(self.source.groups, order.held_out, order.rng(Stream.HELD_OUT))
+        self.learnt, self.held_out = np.flatnonzero(~held_out), np.flatnonzero(held_out)
         self.hands = self._deal()
         self.conditions = conditions(device, threads)
         self.workshop = Workshop(out, order.facts(self.source), self.conditions)
@@ -67,7 +69,7 @@ class Forge:
 
     def _deal(self) -> list[Rows]:
         """Deal the patients: members, non-members and, where asked for, those of the null pool."""
-        order, groups = self.order, self.source.groups
+        order, groups = self.order, self._groups(self.learnt)
         members = order.members or (PHANTOM_MEMBERS if order.source == PHANTOM else None)
         try:
             hands = deal_equally(groups, order.hands, order.rng(Stream.DEAL), members)
@@ -78,7 +80,10 @@ class Forge:
                 have = f"{len(set(groups))} patients"
                 remedy = "every set needs 2 for its halves; add patients or raise --members"
                 raise BenchError(f"--source {order.source}: of {have} {remedy}")
-        return hands
+        return [self.learnt[rows] for rows in hands]
+
+    def _groups(self, rows: Rows) -> tuple[str, ...]:
+        return tuple(self.source.groups[row] for row in rows)
 
     def _write(self, folder: Path, casts: Mapping[str, Cast]) -> None:
         """Write every stage of the one data set, or of both of the twins, with entries and card."""
@@ -128,13 +133,17 @@ class Forge:
         questions = np.concatenate([halves[0][1], halves[1][1]])
         labels = np.repeat([used, not used], [len(halves[0][1]), len(halves[1][1])])
         sets["test/unknown"] = self._named("real_unknown", 2, questions, labels.astype(int))
-        return {name: sets[name] for name in ("train/used", "train/not_used", "test/unknown")}
+        asked = set(self._groups(halves[0 if used else 1][1]))
+        others = [row for row in self.held_out if self.source.groups[row] in asked]
+        if others:
+            name = "real_other_slice"
+            sets["test/other_slice"] = self._named(name, 3, np.array(others, np.intp))
+        return dict(sorted(sets.items()))
 
     def _halve(self, hand: int) -> tuple[Rows, Rows]:
         """Return the rows of a hand in the train split and in the test split."""
         rows = self.hands[hand]
-        groups = [self.source.groups[row] for row in rows]
-        first = halve(groups, self.order.rng(Stream.HALVES, hand))
+        first = halve(self._groups(rows), self.order.rng(Stream.HALVES, hand))
         return rows[first], rows[~first]
 
     def _named(
@@ -146,7 +155,7 @@ class Forge:
             ids=tuple(f"{prefix}_{number:04d}.png" for number in range(1, len(rows) + 1)),
             pixels=self.source.pixels[rows[shuffle]],
             labels=None if labels is None else tuple(labels[shuffle].tolist()),
-            groups=tuple(self.source.groups[row] for row in rows[shuffle]),
+            groups=self._groups(rows[shuffle]),
         )
 
     def _card(self, casts: Mapping[str, Cast], sets: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,7 +164,7 @@ class Forge:
             rows = self.hands[hand]
             training[name] = {
                 "images": len(rows),
-                "patients": len({self.source.groups[row] for row in rows}),
+                "patients": len(set(self._groups(rows))),
                 "digest": json_digest(
                     [pixel_digest(self.source.pixels[row]).hex() for row in rows]
                 ),
@@ -198,6 +207,11 @@ def _summary(order: Order) -> str:
             "Patients were randomised into members and non-members, and each of both into a train "
             "and a test half. One generator was trained on the members of both halves: the images "
             "of train/real_used and those of test/real_unknown with label 1."
+        )
+    if order.held_out:
+        text += (
+            " Of the members' patients slices that trained nothing are asked too, in "
+            "test/real_other_slice, and scored apart."
         )
     if order.null_pool:
         text += " The null pool is that of a generator of the same recipe, trained on yet others."

@@ -27,6 +27,7 @@ class Stream(IntEnum):
     TRAINING = 3  # a generator's weights and what it is shown when
     POOL = 4  # what one pool is made from
     NAMES = 5  # the order of a set
+    HELD_OUT = 6  # which slices of a patient train nothing
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Order:
     batch: int
     generated: int  # images per pool
     slices: int  # per drawn patient
+    held_out: int  # further slices per patient, which train nothing and are asked about
     groups: str | None  # table in the source folder
     licence: str | None  # of a folder's images
     seed: int
@@ -58,10 +60,11 @@ class Order:
             raise BenchError(f"{self.name!a} is no name for a data set; give one with --name")
         if self.size not in SIZES:
             raise BenchError(f"--size {self.size}: choose {', '.join(map(str, SIZES))}")
-        least = {"batch": 1, "generated": 1, "slices": 1, "iterations": 0, "seed": 0}
+        least = {"batch": 1, "generated": 1, "slices": 1, "held_out": 0, "iterations": 0, "seed": 0}
         for key, low in least.items():
             if getattr(self, key) < low:
-                raise BenchError(f"--{key} {getattr(self, key)}: must be at least {low}")
+                option = key.replace("_", "-")
+                raise BenchError(f"--{option} {getattr(self, key)}: must be at least {low}")
         if self.members is not None and self.members < 2:
             raise BenchError(f"--members {self.members}: must be at least 2")
         if list(self.marks) != sorted(set(self.marks)) or self.marks[0] < 0:
@@ -103,7 +106,8 @@ class Order:
         if self.source != PHANTOM:
             return read_source(Path(self.source), self.size, self.groups)
         patients = self.hands * -(-(self.members or PHANTOM_MEMBERS) // self.slices)
-        return draw_source(patients, self.slices, self.size, self.stream(Stream.SOURCE))
+        slices = self.slices + self.held_out
+        return draw_source(patients, slices, self.size, self.stream(Stream.SOURCE))
 
     def facts(self, source: Source) -> dict[str, Any]:
         """Return the order as JSON values that name what was asked for, wherever it lies."""

@@ -142,9 +142,12 @@ def _metrics(
     if cell.task is Task.ATTRIBUTION:
         classes = len(cell.dataset.classes)
         return _figures(attribution_metrics(truth, labels, groups, classes))
-    metrics = membership_metrics(truth, labels, _scores(answers), groups, by_fold)
+    apart = np.concatenate([case.apart for case in cases])
+    metrics = membership_metrics(truth, labels, _scores(answers), groups, by_fold, apart=apart)
     if nulls:
-        metrics[NULL_AUC] = auc_metric(truth, _scores(nulls), groups, by_fold)
+        kept, null_scores = ~apart, _scores(nulls)
+        null_folds = None if by_fold is None else by_fold[kept]
+        metrics[NULL_AUC] = auc_metric(truth[kept], null_scores[kept], groups[kept], null_folds)
     return _figures(metrics)
 
 

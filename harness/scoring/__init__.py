@@ -1,3 +1,3 @@
 """Scoring: what answers are worth, how sure that is, and whether two methods differ."""
 
-SCORING_VERSION = 1
+SCORING_VERSION = 2

@@ -31,6 +31,7 @@ Groups = Sequence[Hashable] | NDArray[Any]
 TPR_AT_FPR = {"tpr_at_fpr_5": (5, 20), "tpr_at_fpr_1": (1, 100), "tpr_at_fpr_0": (0, 10)}
 
 _MEMBERSHIP_CLASSES = ("not used", "used")
+_OTHER_CLASSES = ("of a patient who was not used", "another slice of a patient who was")
 _ONE_GROUP = "no interval: not defined without one of the groups"
 
 
@@ -87,12 +88,18 @@ def membership_metrics(
     scores: ArrayLike,
     groups: Groups,
     folds: ArrayLike | None = None,
+    *,
+    apart: ArrayLike | None = None,
 ) -> dict[str, Metric]:
     """Return the figures of the question "was this image used in training?".
 
     Figures of labels follow scikit-learn, with "used" as the positive class; precision without a
     positive label is not defined. With folds, labels are pooled, while AUC and the true-positive
     rates are means over folds, because scores of different folds have no common scale.
+
+    Other slices, images that were not used of patients of whom another was, are scored apart: a
+    method that finds the patient is not wrong about them. ``auc_other_slice`` says how often one
+    outscores an image of the others that were not used; no other figure counts them.
 
     ``tpr_at_fpr_X`` is the largest share of used images with a score above some threshold that at
     most X % of the not-used images exceed; a tie with the threshold is not above it. At X = 0 it is
@@ -108,10 +115,11 @@ def membership_metrics(
         scores: (N,) finite floats, higher where "used" is more likely.
         groups: (N,) the patient of each image, any hashable; one per image when unknown.
         folds: (N,) integers, the fold that answered each image, or None without cross-validation.
+        apart: (N,) booleans, which images are other slices, or None without any.
 
     Returns:
         A metric by name: kappa, accuracy, balanced_accuracy, precision, recall, specificity, f1,
-        auc, tpr_at_fpr_5, tpr_at_fpr_1, tpr_at_fpr_0.
+        auc, tpr_at_fpr_5, tpr_at_fpr_1, tpr_at_fpr_0 and, where there are some, auc_other_slice.
 
     Raises:
         ValueError: shapes differ, or values are not as described.
@@ -120,6 +128,13 @@ def membership_metrics(
     answers = _integers("labels", labels, sample.truth.size, classes=2)
     ranked = _scores(scores, sample.truth.size)
     fold = _folds(folds, sample.truth.size)
+    other = np.zeros(sample.truth.size, bool) if apart is None else np.asarray(apart, bool)
+    if other.any():
+        rest = (column[~other] for column in (sample.truth, answers, ranked, sample.codes, fold))
+        rows = other | (sample.truth == 0)
+        others = _sample(other[rows].astype(int), sample.codes[rows], _OTHER_CLASSES)
+        figure = _auc(others, ranked[rows], fold[rows])
+        return {**membership_metrics(*rest), "auc_other_slice": figure}
     return {
         **_label_metrics(sample, answers, MEMBERSHIP),
         "auc": _auc(sample, ranked, fold),

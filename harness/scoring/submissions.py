@@ -29,7 +29,9 @@ def score_run(
         return attribution_metrics(case.truth, labels, case.question_groups, len(classes))
     given = answers.scores
     scores = labels if given is None else np.array([given[name] for name in case.asked.ids])
-    metrics = membership_metrics(case.truth, labels, scores.astype(float), case.question_groups)
+    metrics = membership_metrics(
+        case.truth, labels, scores.astype(float), case.question_groups, apart=case.apart
+    )
     if given is None:
         metrics = {name: m for name, m in metrics.items() if not name.startswith(("auc", "tpr_"))}
     return metrics

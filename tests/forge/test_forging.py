@@ -8,6 +8,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from harness.datasets.cases import Protocol, make_cases
 from harness.datasets.catalogue import read_entries
 from harness.datasets.dataset import open_dataset
 from harness.errors import BenchError
@@ -16,7 +17,8 @@ from harness.forge.order import Order
 
 ORDER = Order(
     kind="gan", name="made", source="phantom", size=32, iterations=2, stages=(), members=8,
-    batch=4, generated=6, slices=2, groups=None, licence=None, seed=0, twins=False, null_pool=False,
+    batch=4, generated=6, slices=2, held_out=0, groups=None, licence=None, seed=0, twins=False,
+    null_pool=False,
 )  # fmt: skip
 
 
@@ -37,6 +39,7 @@ def folders(tmp_path_factory):
         "neutral": {"twins": True, "null_pool": True},
         "stages": {"stages": (0, 1), "null_pool": True},
         "diffusion": {"kind": "diffusion"},
+        "held out": {"held_out": 1},
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("harness.forge.diffusion.SAMPLING_STEPS", 2)
@@ -104,6 +107,21 @@ def test_twins_may_share_the_null_pool_of_a_generator_that_saw_neither(opened):
     assert a.sets["null"].digests == b.sets["null"].digests
     pools = {a.sets["test/generated"].digests, b.sets["test/generated"].digests}
     assert a.sets["null"].digests not in pools
+
+
+def test_other_slices_are_of_the_members_that_are_asked_about_and_trained_nothing(opened, folders):
+    [dataset] = opened("held out").values()
+    others = dataset.sets["test/other_slice"]
+    assert set(others.groups) == patients(dataset, "test/unknown", label=1)
+    assert len(others) == 2
+    rest = [packed for name, packed in dataset.sets.items() if name != "test/other_slice"]
+    assert not set(others.digests) & {digest for packed in rest for digest in packed.digests}
+    [case] = make_cases(dataset, Protocol.OFFICIAL, 0)
+    assert case.apart.sum() == 2
+    assert sorted(case.asked.digests) == list(case.asked.digests)
+    assert not case.truth[case.apart].any()
+    text = (folders["held out"] / "test" / "truth.csv").read_text()
+    assert "other_slice" not in text
 
 
 def test_stages_share_their_reals_and_the_last_is_what_a_single_one_would_be(opened, folders):
