@@ -74,6 +74,18 @@ def train(
         bool,
         typer.Option("--null-pool", help="Add the pool of a generator of a third of the patients."),
     ] = False,
+    subsets: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="An attribution data set of so many subsets, with two generators for each: one "
+            "makes the training pool, one the questions.",
+        ),
+    ] = 0,
+    populations: Annotated[
+        str,
+        typer.Option(help="Of the subsets: same, or different (phantoms at heights of their own)."),
+    ] = "same",
     seed: Seed = 0,
     name: Name = None,
     licence: Annotated[str | None, typer.Option(help="Of the images in the folder.")] = None,
@@ -86,7 +98,7 @@ def train(
     """Train the kind of generator that the command is called by."""
     from harness.cli.steps import Steps
     from harness.errors import BenchError
-    from harness.forge.forging import Forge
+    from harness.forge.forging import open_forge
     from harness.forge.order import Order
     from harness.running.local import choose_device
 
@@ -110,9 +122,11 @@ def train(
         seed=seed,
         twins=twins,
         null_pool=null_pool,
+        subsets=subsets,
+        populations=populations,  # type: ignore[arg-type]  # the order refuses other words
     )
     with _told(Steps()) as steps:
-        forge = Forge(order, output, choose_device(device), threads)
+        forge = open_forge(order, output, choose_device(device), threads)
         steps.say(forge.source.describe())
         if forge.workshop.finished:
             steps.say(f"{output}: is done already; nothing was made")

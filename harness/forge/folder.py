@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,27 +27,28 @@ TRUTH, GROUPS = "test/truth.csv", "groups.csv"
 ENTRIES, CARD, CARD_TEXT = "datasets.yaml", "card.json", "card.md"
 
 
-def write_sets(root: Path, sets: Mapping[str, RawSet]) -> None:
-    """Write sets of a membership data set below ``root``, with truth and groups where known.
+def write_sets(root: Path, sets: Mapping[str, RawSet], classes: Sequence[str] = ("0", "1")) -> None:
+    """Write sets of a data set below ``root``, with truth and groups where known.
 
     Args:
         root: a folder, made if need be.
-        sets: by canonical names, ids ending in ``.png``; ``test/unknown`` has labels.
+        sets: by canonical names, ids ending in ``.png``; those that are asked have labels.
+        classes: what the truth calls the labels 0, 1, ...
     """
     from PIL import Image
 
     patients: list[tuple[str, str]] = []
     for name, raw in sets.items():
-        folder = root / FOLDERS[name]
+        folder = root / _folder(name)
         folder.mkdir(parents=True)
         for image, pixels in sorted(zip(raw.ids, raw.pixels, strict=True), key=lambda at: at[0]):
             Image.fromarray(pixels).save(folder / image)
         if raw.groups is not None:
             patients += zip(raw.ids, raw.groups, strict=True)
-    questions = sets.get("test/unknown")
-    if questions is not None:
-        truth = zip(questions.ids, questions.labels or (), strict=True)
-        write_text(root / TRUTH, _table(("image", "label"), truth))
+    for asked in (sets.get("test/unknown"), sets.get("test/generated")):
+        if asked is not None and asked.labels is not None:
+            truth = zip(asked.ids, (classes[label] for label in asked.labels), strict=True)
+            write_text(root / TRUTH, _table(("image", "label"), truth))
     if patients:
         write_text(root / GROUPS, _table(("image", "group"), patients))
 
@@ -63,16 +64,17 @@ def make_entry(
         facts: further keys; those that are ``None`` are left out.
         pools: the folder below ``root`` in which the pools were written, if not ``root`` itself.
     """
+    task = "membership" if "test/unknown" in sets else "attribution"
     entry: dict[str, Any] = {
-        "task": "membership",
-        "layout": "imageclef-2025-membership",
+        "task": task,
+        "layout": f"imageclef-2025-{task}",
         "root": root,
         "truth": TRUTH,
     }
     if pools:
         folders = {split: f"{pools}/{FOLDERS[f'{split}/generated']}" for split in ("train", "test")}
         entry["splits"] = {split: {"generated": folder} for split, folder in folders.items()}
-    if sets["test/unknown"].groups is not None:
+    if any(raw.groups is not None for raw in sets.values()):
         entry["groups"] = GROUPS
     if "null" in sets:
         entry["null_pool"] = f"{pools}/{FOLDERS['null']}".lstrip("/")
@@ -103,10 +105,15 @@ def describe_sets(sets: Mapping[str, RawSet]) -> dict[str, dict[str, int]]:
         facts = {"images": len(raw.ids)}
         if raw.groups is not None:
             facts["patients"] = len(set(raw.groups))
-        if raw.labels is not None:
+        if name == "test/unknown" and raw.labels is not None:
             facts["members"] = sum(raw.labels)
         described[name] = facts
     return described
+
+
+def _folder(name: str) -> str:
+    """Return the folder of a set; those of the subsets of attribution go by their class."""
+    return FOLDERS.get(name) or name.replace("train/generated/", "train/generated/gen_")
 
 
 def _table(header: tuple[str, str], rows: Iterable[tuple[str, object]]) -> str:

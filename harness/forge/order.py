@@ -54,6 +54,8 @@ class Order:
     seed: int
     twins: bool
     null_pool: bool
+    subsets: int = 0  # of an attribution data set; 0: membership is asked
+    populations: Literal["same", "different"] = "same"  # of the subsets
 
     def __post_init__(self) -> None:
         if not SAFE_NAME.fullmatch(self.name):
@@ -70,8 +72,25 @@ class Order:
         if list(self.marks) != sorted(set(self.marks)) or self.marks[0] < 0:
             given = ", ".join(map(str, self.stages))
             raise BenchError(f"--stage {given}: must ascend, and end below --iterations")
+        self._check_subsets()
         if self.source == PHANTOM and (self.groups or self.licence):
             raise BenchError("--groups and --licence describe a folder; leave them out")
+
+    def _check_subsets(self) -> None:
+        if self.populations not in ("same", "different"):
+            raise BenchError(f"--populations {self.populations}: choose same or different")
+        if self.subsets == 0 and self.populations == "different":
+            raise BenchError("--populations: is about the subsets; give --subsets too")
+        if self.subsets == 0:
+            return
+        if self.subsets < 2:
+            raise BenchError(f"--subsets {self.subsets}: must be at least 2")
+        asked = {"twins": self.twins, "null-pool": self.null_pool, "stage": bool(self.stages)}
+        asked["held-out"] = self.held_out > 0
+        for option in (option for option, given in asked.items() if given):
+            raise BenchError(f"--{option}: is about membership; leave it out or --subsets")
+        if self.populations == "different" and self.source != PHANTOM:
+            raise BenchError("--populations different: only phantoms have them; leave it out")
 
     @property
     def marks(self) -> tuple[int, ...]:
@@ -97,15 +116,15 @@ class Order:
         """Return the generator of one stream of random numbers."""
         return np.random.default_rng(self.stream(stream, *key))
 
-    def open_source(self) -> Source:
-        """Draw or read the real images.
+    def open_source(self, hands: int) -> Source:
+        """Draw as many real images as so many ``hands`` need, or read those of the folder.
 
         Raises:
             BenchError: The folder is not in order.
         """
         if self.source != PHANTOM:
             return read_source(Path(self.source), self.size, self.groups)
-        patients = self.hands * -(-(self.members or PHANTOM_MEMBERS) // self.slices)
+        patients = hands * -(-(self.members or PHANTOM_MEMBERS) // self.slices)
         slices = self.slices + self.held_out
         return draw_source(patients, slices, self.size, self.stream(Stream.SOURCE))
 

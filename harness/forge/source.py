@@ -50,7 +50,13 @@ class Source:
         }
 
 
-def draw_source(patients: int, slices: int, size: int, seed: np.random.SeedSequence) -> Source:
+def draw_source(
+    patients: int,
+    slices: int,
+    size: int,
+    seed: np.random.SeedSequence,
+    heights: tuple[float, float] = (0.0, 1.0),
+) -> Source:
     """Draw patients, each with several slices of its own scan.
 
     Args:
@@ -58,15 +64,18 @@ def draw_source(patients: int, slices: int, size: int, seed: np.random.SeedSeque
         slices: images of each.
         size: side of an image in pixels, 32 to 512.
         seed: of anatomies, heights and noise.
+        heights: the part of the trunk that is scanned, from 0 (low) to 1 (high).
     """
     from harness.forge.phantom import render_slice
 
     images, groups = [], []
+    low, high = heights
     for number, own in enumerate(seed.spawn(patients), start=1):
         anatomy, where, *scans = own.spawn(2 + slices)
         patient = draw_patient(anatomy)
-        heights = spread_heights(slices, np.random.default_rng(where))
-        for height, scan in zip(heights, scans, strict=True):
+        spread = spread_heights(slices, np.random.default_rng(where))
+        for place, scan in zip(spread, scans, strict=True):
+            height = low + (high - low) * place
             images.append(render_slice(patient, height, size, np.random.default_rng(scan)))
             groups.append(f"patient-{number:04d}")
     return Source("phantom", np.stack(images), tuple(groups), "drawn, one anatomy each")

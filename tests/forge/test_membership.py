@@ -12,7 +12,7 @@ from harness.datasets.cases import Protocol, make_cases
 from harness.datasets.catalogue import read_entries
 from harness.datasets.dataset import open_dataset
 from harness.errors import BenchError
-from harness.forge.forging import Forge
+from harness.forge.membership import MembershipForge as Forge
 from harness.forge.order import Order
 
 ORDER = Order(
@@ -223,15 +223,15 @@ def test_groups_of_a_folder_come_from_its_index_or_the_named_table(tmp_path):
     indexed = write_scans(tmp_path / "indexed")
     named = write_scans(tmp_path / "named", table="who.csv")
     order = replace(ORDER, source=str(indexed), members=None)
-    assert len(set(order.open_source().groups)) == 6
+    assert len(set(order.open_source(2).groups)) == 6
     order = replace(ORDER, source=str(named), groups="who.csv")
-    assert len(set(order.open_source().groups)) == 6
+    assert len(set(order.open_source(2).groups)) == 6
 
 
 def test_without_groups_every_image_is_a_patient_and_that_is_said(tmp_path):
     folder = write_scans(tmp_path / "scans")
     (folder / "index.csv").write_text("image,age\nscan_0.png,70\n")
-    source = replace(ORDER, source=str(folder)).open_source()
+    source = replace(ORDER, source=str(folder)).open_source(2)
     assert len(set(source.groups)) == 12
     assert "every image counts as a patient" in source.describe()
 
