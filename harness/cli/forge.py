@@ -74,6 +74,10 @@ def train(
         bool,
         typer.Option("--null-pool", help="Add the pool of a generator of a third of the patients."),
     ] = False,
+    null_images: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Images in the null pool [default: as --generated]."),
+    ] = None,
     subsets: Annotated[
         int,
         typer.Option(
@@ -122,6 +126,7 @@ def train(
         seed=seed,
         twins=twins,
         null_pool=null_pool,
+        null_images=null_images,
         subsets=subsets,
         populations=populations,  # type: ignore[arg-type]  # the order refuses other words
     )
@@ -191,6 +196,29 @@ def plant(
             steps.say(f"{output}: is done already; nothing was made")
             return
     typer.echo(f"{output}: made; to rank methods on it: bench run --all -d {output}", err=True)
+
+
+@app.command("pack")
+def pack(
+    folder: Annotated[Path, typer.Argument(help="Made by bench forge.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The zip file to make.")],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="A data set of the folder, or a pattern; repeatable [default: all]."),
+    ] = None,
+) -> None:
+    """Pack data sets of a forged folder into one zip file, with their entries and card.
+
+    \b
+    Examples:
+      bench forge pack my-gan -o my-gan.zip
+      bench forge pack my-ladder -o my-ladder.zip --only "*-a-*" --only my-ladder-b-5
+    """
+    from harness.forge.packing import pack as pack_folder
+
+    names = pack_folder(folder, output, only or ())
+    size = output.stat().st_size / 1e6
+    typer.echo(f"{output}: {size:.1f} MB with {', '.join(names)}", err=True)
 
 
 @contextmanager

@@ -109,28 +109,51 @@ def _set_flaw(name: str, raw: RawSet, classes: tuple[str, ...]) -> str | None:
 
 def _from_folders(entry: Entry, track: Track | None) -> Pack:
     root, files = entry.folder, find_images(entry)
-    truth, groups = _table_path(entry, "truth"), _table_path(entry, "groups")
-    if truth is not None and _questions(entry.task) not in files:
-        raise entry.flaw("truth", "there is no test part for it; add its folders or drop the key")
+    tables = _tables(entry, files)
     _check_options(entry, files)
     keys = {"task", "layout", "splits", "truth", "groups", "null_pool", "image"}
     written = entry.model_dump(mode="json", include=keys)
-    tables = [_stat(path) for path in (truth, groups) if path is not None]
-    signature = json_digest([written, str(root), _state(files, root), tables])
+    stats = [_stat(path) for path in tables if path is not None]
+    signature = json_digest([written, str(root), _state(files, root), stats])
+    return open_pack(
+        signature,
+        lambda: read_sets(entry, files, track),
+        lambda sets: _fingerprint(entry.task, sets),
+    )
 
-    def make() -> Iterator[tuple[str, RawSet]]:
-        labels = _labels(entry, files, truth)
-        patients = _groups(entry, files, groups)
-        like = next(iter(files.values()))[0]
-        for name, paths in files.items():
-            images = read_images(paths, entry.image, track, like)
-            columns = (
-                _each(labels.get(name), images.files),
-                _each(patients.get(name), images.files),
-            )
-            yield name, RawSet(images.ids, images.pixels, *columns)
 
-    return open_pack(signature, make, lambda sets: _fingerprint(entry.task, sets))
+def read_sets(
+    entry: Entry, files: Mapping[str, list[Path]], track: Track | None = None
+) -> Iterator[tuple[str, RawSet]]:
+    """Decode the sets of an entry one after the other, with what is known of their images.
+
+    Args:
+        entry: what datasets.yaml says.
+        files: the image files of every set, as :func:`harness.datasets.layouts.find_images` gives.
+        track: wraps the files of a set while they are decoded, to show progress.
+
+    Raises:
+        BenchError: An image, the truth or the groups are not in order.
+    """
+    truth, groups = _tables(entry, files)
+    labels = _labels(entry, files, truth)
+    patients = _groups(entry, files, groups)
+    like = next(iter(files.values()))[0]
+    for name, paths in files.items():
+        images = read_images(paths, entry.image, track, like)
+        columns = (
+            _each(labels.get(name), images.files),
+            _each(patients.get(name), images.files),
+        )
+        yield name, RawSet(images.ids, images.pixels, *columns)
+
+
+def _tables(entry: Entry, files: Mapping[str, list[Path]]) -> tuple[Path | None, Path | None]:
+    """Return the paths of truth and groups."""
+    truth = _table_path(entry, "truth")
+    if truth is not None and _questions(entry.task) not in files:
+        raise entry.flaw("truth", "there is no test part for it; add its folders or drop the key")
+    return truth, _table_path(entry, "groups")
 
 
 def _check_options(entry: Entry, files: Mapping[str, list[Path]]) -> None:

@@ -86,7 +86,8 @@ class MembershipForge(Forge):
         pools = {f"{split}/generated": _pool(made[split]) for split in SPLITS}
         null = "null" if self.order.null_pool else {"a": "b", "b": "a"}.get(maker)
         if null is not None:
-            pools["null"] = _pool(casts[null].stages[stage]["test"])
+            pixels = casts[null].stages[stage]["test"]
+            pools["null"] = _pool(pixels[: self.order.null_images])
         return pools
 
     def _reals(self, *, used: bool) -> dict[str, RawSet]:

@@ -54,6 +54,7 @@ class Order:
     seed: int
     twins: bool
     null_pool: bool
+    null_images: int | None = None  # in the null pool; None: as many as in the others
     subsets: int = 0  # of an attribution data set; 0: membership is asked
     populations: Literal["same", "different"] = "same"  # of the subsets
 
@@ -67,6 +68,10 @@ class Order:
             if getattr(self, key) < low:
                 option = key.replace("_", "-")
                 raise BenchError(f"--{option} {getattr(self, key)}: must be at least {low}")
+        if self.null_images is not None and not 1 <= self.null_images <= self.generated:
+            raise BenchError(
+                f"--null-images {self.null_images}: must be 1 to --generated, {self.generated}"
+            )
         if self.members is not None and self.members < 2:
             raise BenchError(f"--members {self.members}: must be at least 2")
         if list(self.marks) != sorted(set(self.marks)) or self.marks[0] < 0:
