@@ -31,7 +31,7 @@ def train(
     context: typer.Context,
     output: Output,
     source: Annotated[
-        str, typer.Option(help="phantom (drawn patients), or a folder of PNG, JPEG or TIFF images.")
+        str, typer.Option(help="phantom (drawn patients), or a folder of image files.")
     ] = "phantom",
     groups: Annotated[
         str | None,
@@ -93,6 +93,14 @@ def train(
     seed: Seed = 0,
     name: Name = None,
     licence: Annotated[str | None, typer.Option(help="Of the images in the folder.")] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            metavar="YAML",
+            help="How the folder's files are decoded, with the keys of an entry's image; DICOM and "
+            "NIfTI need it.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     threads: Annotated[int, typer.Option(help="On the CPU; a part of what decides the bytes.")] = 1,
     checkpoint_every: Annotated[
@@ -123,6 +131,7 @@ def train(
         held_out=held_out,
         groups=groups,
         licence=licence,
+        image=image,
         seed=seed,
         twins=twins,
         null_pool=null_pool,
@@ -148,6 +157,7 @@ Interrupted, the same command goes on where it was and gives the same files.
 Examples:
   bench forge {kind} --size 32 --members 60 --iterations 300 -o my-{kind}
   bench forge {kind} --source ct-slices --twins -o ct-twins
+  bench forge {kind} --source dicoms --image "{{window: {{center: -600, width: 1500}}}}" -o lungs
   bench run --all -d my-{kind}
 """
 for kind, model in (("gan", "GAN"), ("diffusion", "diffusion model")):
@@ -167,6 +177,11 @@ def plant(
     blur: Annotated[float, typer.Option(help="Sd of a Gaussian, in pixels.")] = 0.6,
     noise: Annotated[float, typer.Option(help="Sd of white noise, in grey levels.")] = 6.0,
     gain: Annotated[float, typer.Option(help="Relative sd of the contrast of a copy.")] = 0.05,
+    warp: Annotated[float, typer.Option(help="Sd of a smooth displacement, in pixels.")] = 0.0,
+    crop: Annotated[
+        float,
+        typer.Option(help="Largest share of the side that is cut away; the rest is stretched."),
+    ] = 0.0,
     seed: Seed = 0,
     name: Name = None,
 ) -> None:
@@ -176,6 +191,7 @@ def plant(
     Examples:
       bench forge plant my-gan -o my-planted --share 0.3
       bench forge plant phantom-null -o faint --share 0.5 --blur 1 --noise 12
+      bench forge plant phantom-null -o moved --warp 1.5 --crop 0.1
     """
     from harness.cli.reporting import make_talker
     from harness.cli.steps import Steps
@@ -185,9 +201,9 @@ def plant(
     from harness.forge.planting import plant as plant_copies
 
     try:
-        fidelity = Fidelity(blur, noise, gain)
+        fidelity = Fidelity(blur, noise, gain, warp, crop)
     except ValueError as error:
-        raise BenchError(f"--blur, --noise, --gain: {error}") from None
+        raise BenchError(f"--blur, --noise, --gain, --warp, --crop: {error}") from None
     dose = Dose(share, each, fidelity, seed)
     catalogue, trusted = open_catalogue(context, datasets)
     opened = make_talker(as_json=False).open_dataset(catalogue.get(dataset), trusted.recipes())

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import yaml
 
 from harness.datasets.entry import SAFE_NAME
+from harness.datasets.image_options import ImageOptions
 from harness.errors import BenchError
 from harness.forge.source import Source, draw_source, read_source
 
@@ -51,6 +53,7 @@ class Order:
     held_out: int  # further slices per patient, which train nothing and are asked about
     groups: str | None  # table in the source folder
     licence: str | None  # of a folder's images
+    image: str | None  # how a folder's files are decoded, as YAML with the keys of an entry's image
     seed: int
     twins: bool
     null_pool: bool
@@ -78,8 +81,8 @@ class Order:
             given = ", ".join(map(str, self.stages))
             raise BenchError(f"--stage {given}: must ascend, and end below --iterations")
         self._check_subsets()
-        if self.source == PHANTOM and (self.groups or self.licence):
-            raise BenchError("--groups and --licence describe a folder; leave them out")
+        if self.source == PHANTOM and (self.groups or self.licence or self.image):
+            raise BenchError("--groups, --licence and --image describe a folder; leave them out")
 
     def _check_subsets(self) -> None:
         if self.populations not in ("same", "different"):
@@ -128,10 +131,19 @@ class Order:
             BenchError: The folder is not in order.
         """
         if self.source != PHANTOM:
-            return read_source(Path(self.source), self.size, self.groups)
+            return read_source(Path(self.source), self._image_options(), self.groups)
         patients = hands * -(-(self.members or PHANTOM_MEMBERS) // self.slices)
         slices = self.slices + self.held_out
         return draw_source(patients, slices, self.size, self.stream(Stream.SOURCE))
+
+    def _image_options(self) -> ImageOptions:
+        try:
+            written = yaml.safe_load(self.image or "{}")
+            return ImageOptions.model_validate({**written, "size": self.size})
+        except (ValueError, TypeError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())[:200]
+            remedy = "write it as the key image of an entry: '{window: {center: 40, width: 400}}'"
+            raise BenchError(f"--image {self.image!r}: {remedy} ({reason})") from error
 
     def facts(self, source: Source) -> dict[str, Any]:
         """Return the order as JSON values that name what was asked for, wherever it lies."""

@@ -81,14 +81,14 @@ def draw_source(
     return Source("phantom", np.stack(images), tuple(groups), "drawn, one anatomy each")
 
 
-def read_source(folder: Path, size: int, groups: str | None) -> Source:
-    """Read a folder of PNG, JPEG or TIFF images, resized to squares.
+def read_source(folder: Path, options: ImageOptions, groups: str | None) -> Source:
+    """Read a folder of images or volumes.
 
     Args:
-        folder: holds the images, none of them in folders below.
-        size: side in pixels that they are resized to.
+        folder: holds PNG, JPEG, TIFF, DICOM or NIfTI files, none of them in folders below.
+        options: how they are decoded, with the side that they are resized to.
         groups: csv ``image,group`` below the folder. ``None`` takes index.csv if it is there and
-            has these columns; otherwise every image counts as a patient of its own.
+            has these columns; otherwise every file counts as a patient of its own.
 
     Raises:
         BenchError: The folder, an image or the table is not in order.
@@ -99,14 +99,17 @@ def read_source(folder: Path, size: int, groups: str | None) -> Source:
     if groups is not None and not table.is_file():
         raise BenchError(f"--groups {groups}: there is no file {table}; correct the name")
     paths = list_images(folder, folder, [table])
-    pixels = read_images(paths, ImageOptions(size=size)).pixels
+    images = read_images(paths, options)
     if groups is None and not _has_groups(table):
-        alone = "not known, so every image counts as a patient of its own"
-        return Source(folder.resolve().name, pixels, tuple(path.name for path in paths), alone)
-    by_image = Table(table, "group", "the name of a group", lambda text: text or None)
-    patients = by_image.read(paths, folder)
-    named = tuple(patients[path] for path in paths)
-    return Source(folder.resolve().name, pixels, named, f"from {table.name}")
+        patients = {path: path.name for path in paths}
+        note = "not known, so every image counts as a patient of its own"
+        if len(images.pixels) > len(paths):
+            note = "not known, so every volume counts as a patient of its own"
+    else:
+        by_file = Table(table, "group", "the name of a group", lambda text: text or None)
+        patients, note = by_file.read(paths, folder), f"from {table.name}"
+    named = tuple(patients[paths[file]] for file in images.files)
+    return Source(folder.resolve().name, images.pixels, named, note)
 
 
 def _has_groups(table: Path) -> bool:

@@ -8,13 +8,9 @@ from harness.datasets.catalogue import read_entries
 from harness.datasets.dataset import open_dataset
 from harness.errors import BenchError
 from harness.forge.forging import open_forge
-from harness.forge.order import Order
+from orders import small_order
 
-ORDER = Order(
-    kind="gan", name="made", source="phantom", size=32, iterations=1, stages=(), members=6,
-    batch=4, generated=5, slices=2, held_out=0, groups=None, licence=None, seed=0, twins=False,
-    null_pool=False, subsets=3,
-)  # fmt: skip
+ORDER = small_order(members=6, generated=5, subsets=3)
 
 
 @pytest.fixture(params=["same", "different"])

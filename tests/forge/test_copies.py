@@ -26,7 +26,16 @@ def test_a_perfect_copy_equals_its_original(images, seed):
     assert np.array_equal(degrade(images, Fidelity(), rng(seed)), images)
 
 
-@pytest.mark.parametrize("fidelity", [Fidelity(blur=0.6), Fidelity(noise=6), Fidelity(gain=0.1)])
+@pytest.mark.parametrize(
+    "fidelity",
+    [
+        Fidelity(blur=0.6),
+        Fidelity(noise=6),
+        Fidelity(gain=0.1),
+        Fidelity(warp=1),
+        Fidelity(crop=0.2),
+    ],
+)
 def test_every_degradation_changes_every_image_and_keeps_shape_and_type(images, fidelity):
     copies = degrade(images, fidelity, rng())
     assert copies.shape == images.shape
@@ -90,3 +99,30 @@ def test_the_same_generator_gives_the_same_copy_and_another_gives_fresh_noise(im
 def test_a_fidelity_below_zero_or_not_finite_is_refused(key, value):
     with pytest.raises(ValueError, match="must be finite and at least 0"):
         Fidelity(**{key: value})
+
+
+def test_a_warp_moves_points_by_about_its_strength_and_keeps_greys():
+    image = np.zeros((1, 48, 48), np.uint8)
+    image[0, 20:28, 20:28] = 200
+    shifts = []
+    for seed in range(20):
+        [warped] = degrade(image, Fidelity(warp=2), rng(seed)).astype(float)
+        assert warped.max() <= 200
+        weights = warped / warped.sum()
+        places = [np.sum(weights * axis) for axis in np.indices(warped.shape)]
+        shifts.append(np.array(places) - 23.5)
+    assert 0.7 < np.std(shifts) < 3
+
+
+def test_a_crop_enlarges_what_is_left_and_never_by_more_than_was_asked_for():
+    image = np.zeros((1, 60, 60), np.uint8)
+    image[0, 24:36, 24:36] = 255
+    areas = [(degrade(image, Fidelity(crop=0.25), rng(seed)) > 127).sum() for seed in range(20)]
+    assert 144 * 0.9 < min(areas) < max(areas) < 144 / 0.75**2 * 1.2
+    assert max(areas) > 1.2 * 144
+
+
+@pytest.mark.parametrize("bad", [{"warp": -1}, {"crop": 1}, {"crop": float("nan")}])
+def test_moves_out_of_range_are_refused(bad):
+    with pytest.raises(ValueError, match="must be"):
+        Fidelity(**bad)

@@ -13,13 +13,9 @@ from harness.datasets.catalogue import read_entries
 from harness.datasets.dataset import open_dataset
 from harness.errors import BenchError
 from harness.forge.membership import MembershipForge as Forge
-from harness.forge.order import Order
+from orders import small_order
 
-ORDER = Order(
-    kind="gan", name="made", source="phantom", size=32, iterations=2, stages=(), members=8,
-    batch=4, generated=6, slices=2, held_out=0, groups=None, licence=None, seed=0, twins=False,
-    null_pool=False,
-)  # fmt: skip
+ORDER = small_order(iterations=2)
 
 
 def forge(order, out):
@@ -226,6 +222,27 @@ def test_groups_of_a_folder_come_from_its_index_or_the_named_table(tmp_path):
     assert len(set(order.open_source(2).groups)) == 6
     order = replace(ORDER, source=str(named), groups="who.csv")
     assert len(set(order.open_source(2).groups)) == 6
+
+
+def test_volumes_are_cut_as_the_image_option_says_and_each_is_a_patient(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    folder = tmp_path / "volumes"
+    folder.mkdir()
+    for number in range(4):
+        values = np.random.default_rng(number).normal(0, 300, (20, 20, 6))
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), folder / f"v{number}.nii.gz")
+    image = "{window: {center: 0, width: 1200}, slices: {axis: 2, rule: every, step: 2}}"
+    order = replace(ORDER, source=str(folder), image=image, members=None)
+    source = order.open_source(2)
+    assert source.pixels.shape == (12, 32, 32)
+    assert len(set(source.groups)) == 4
+    assert "every volume counts as a patient" in source.describe()
+    forge(order, tmp_path / "made")
+    for wrong in ("{windw: 1}", "[", "3", "{window: {center: 0, width: -1}}"):
+        with pytest.raises(BenchError, match=r"--image .*: write it as the key image"):
+            replace(order, image=wrong).open_source(2)
+    with pytest.raises(BenchError, match=r"v0\.nii\.gz"):
+        replace(order, image=None).open_source(2)
 
 
 def test_without_groups_every_image_is_a_patient_and_that_is_said(tmp_path):

@@ -10,14 +10,10 @@ from harness.datasets.dataset import open_dataset
 from harness.datasets.entry import Origin, parse_entry
 from harness.errors import BenchError
 from harness.forge.forging import open_forge
-from harness.forge.order import Order
 from harness.forge.packing import pack
+from orders import small_order
 
-ORDER = Order(
-    kind="gan", name="made", source="phantom", size=32, iterations=1, stages=(0,), members=8,
-    batch=4, generated=6, slices=2, held_out=1, groups=None, licence=None, seed=0, twins=True,
-    null_pool=True, null_images=3,
-)  # fmt: skip
+ORDER = small_order(stages=(0,), held_out=1, twins=True, null_pool=True, null_images=3)
 
 
 @pytest.fixture(scope="module")
