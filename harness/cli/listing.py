@@ -141,7 +141,7 @@ def _list_methods(as_json: bool, *, controls_only: bool) -> None:
     ]
     if not controls_only:
         rows += [_broken_row(plugin.plugin, plugin.reason) for plugin in cards.broken]
-    _show(rows, as_json)
+    _show(rows, as_json, leave_out="family")
 
 
 def _broken_row(plugin: str, reason: str) -> dict[str, Any]:
@@ -157,7 +157,8 @@ def _broken_row(plugin: str, reason: str) -> dict[str, Any]:
     }
 
 
-def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+def _show(rows: Sequence[dict[str, Any]], as_json: bool, leave_out: str = "") -> None:
+    """Print rows as JSON, or as a table without the column that is left out for want of room."""
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
@@ -166,13 +167,24 @@ def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    shown = [key for key in rows[0] if any(_text(row[key]) for row in rows)] if rows else []
-    for number, key in enumerate(shown):
-        table.add_column(key.replace("_", " "), no_wrap=number == 0, overflow="fold")
+    console = Console(highlight=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=0)
+    filled = [key for key in rows[0] if any(_text(row[key]) for row in rows)] if rows else []
+    shown = [key for key in filled if key != leave_out]
+    widest = [_longest_word(key, rows) for key in shown]
+    fits = sum(widest) + len(widest) + 1 <= console.width  # one space between two
+    for number, (key, width) in enumerate(zip(shown, widest, strict=True)):
+        title = key.replace("_", " ")
+        least = width if fits else None  # too narrow a terminal breaks words, and shows all
+        table.add_column(title, no_wrap=number == 0, overflow="fold", min_width=least)
     for row in rows:
         table.add_row(*(escape(_text(row[key])) for key in shown))
-    Console(highlight=False).print(table)
+    console.print(table)
+
+
+def _longest_word(key: str, rows: Sequence[dict[str, Any]]) -> int:
+    words = [word for row in rows for word in _text(row[key]).split()] + key.split("_")
+    return max(map(len, words))
 
 
 def _text(value: Any) -> str:
