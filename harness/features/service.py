@@ -134,8 +134,8 @@ class FeatureService:
             parts.append(features[: len(chosen)].cpu().numpy())
             if time.monotonic() - told > 0.2:
                 told = time.monotonic()
-                done = start + len(chosen)
-                self.channel.send({"progress": f"features {what}", "done": done, "of": len(rows)})
+                done = int(chosen[-1]) + 1  # of the set: what the store held counts as done
+                self.channel.send({"progress": f"features {what}", "done": done, "of": len(pixels)})
         return np.concatenate(parts)
 
     def _say(self, text: str) -> None:

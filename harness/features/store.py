@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ from harness.features.weights import Weights
 from harness.files import atomic, json_digest, write_json
 
 Rows = NDArray[np.float32]
+Compute = Callable[[NDArray[np.intp]], Rows]
 DIGEST = np.dtype("S64")  # an image's SHA-256 as hex
+PART = "part-"  # begins the name of a shard of a pass that is under way
+CHUNK = 512  # images between two shards of a pass that is under way
 
 
 @dataclass(frozen=True)
@@ -78,33 +82,36 @@ class FeatureStore:
         self,
         key: Key,
         digests: Sequence[str],
-        compute: Callable[[NDArray[np.intp]], Rows],
+        compute: Compute,
         say: Callable[[str], None],
     ) -> Extraction:
         """Return a shard with the rows of a set, computing those that the store does not hold.
 
+        What is computed is kept every few hundred images, so an interrupted pass goes on. Of
+        several processes that ask for the same set one computes and the others wait for it.
+
         Args:
             key: the extractor.
             digests: the images' hex digests, in the set's order.
-            compute: given the positions of the missing images, returns their rows.
-            say: told of damaged shards.
+            compute: given the positions of missing images, returns their rows.
+            say: told of damaged shards and of waiting.
         """
-        folder = self.root / key.folder
+        folder, wanted = self.root / key.folder, np.array(digests, DIGEST)
         path = folder / f"{set_digest(digests)}.safetensors"
-        wanted = np.array(digests, DIGEST)
         if self._intact(path, wanted, say):
             return Extraction(path, len(digests), 0)
-        missing, found = self._gather(folder, wanted, say)
-        computed = compute(missing) if len(missing) else None
-        width = next(part.shape[1] for part in [computed, *found.values()] if part is not None)
-        rows = np.empty((len(wanted), width), np.float32)
-        for position, row in found.items():
-            rows[position] = row[0]
-        if computed is not None:
-            rows[missing] = computed
         write_json(folder / "key.json", asdict(key))
-        _write(path, wanted, rows)
-        return Extraction(path, len(found), len(missing))
+        with _claimed(path, say):
+            if self._intact(path, wanted, say):
+                return Extraction(path, len(digests), 0)
+            held = self._gather(folder, wanted, say)
+            missing = held.missing()
+            for start in range(0, len(missing), CHUNK):
+                _compute_part(folder, wanted, held, missing[start : start + CHUNK], compute)
+            _write(path, wanted, held)
+            for part in held.parts:
+                part.unlink(missing_ok=True)
+        return Extraction(path, len(digests) - len(missing), len(missing))
 
     def _intact(self, path: Path, wanted: NDArray[np.bytes_], say: Callable[[str], None]) -> bool:
         if not path.exists():
@@ -119,29 +126,115 @@ class FeatureStore:
 
     def _gather(
         self, folder: Path, wanted: NDArray[np.bytes_], say: Callable[[str], None]
-    ) -> tuple[NDArray[np.intp], dict[int, Rows]]:
-        found: dict[int, Rows] = {}
+    ) -> _Held:
+        """Find the rows of a set that other shards hold."""
+        held = _Held(len(wanted))
         for path in sorted(folder.glob("*.safetensors")):
             try:
-                held, rows = _digests(path), map_rows(path)
+                names, rows = _digests(path), map_rows(path)
+            except FileNotFoundError:
+                continue  # a part, whose process has put it into its whole
             except (CorruptShardError, OSError) as error:
                 say(f"feature shard {path.name[:16]}… is damaged ({error}); removed")
                 path.unlink(missing_ok=True)
                 continue
-            order = np.argsort(held, kind="stable")
-            places = np.searchsorted(held, wanted, sorter=order).clip(max=len(held) - 1)
-            for position in np.flatnonzero(held[order[places]] == wanted):
-                found.setdefault(int(position), rows[order[places[position]]][None])
-        missing = np.array([i for i in range(len(wanted)) if i not in found], np.intp)
-        return missing, found
+            order = np.argsort(names, kind="stable")
+            places = np.searchsorted(names, wanted, sorter=order).clip(max=len(names) - 1)
+            found = np.flatnonzero((names[order[places]] == wanted) & (held.shard < 0))
+            held.add(rows, found, order[places[found]])
+            if path.name.startswith(PART) and np.isin(names, wanted).all():
+                held.parts.append(path)
+        return held
 
 
-def _write(path: Path, digests: NDArray[np.bytes_], rows: Rows) -> None:
-    from safetensors.numpy import save
+def _compute_part(
+    folder: Path,
+    wanted: NDArray[np.bytes_],
+    held: _Held,
+    chunk: NDArray[np.intp],
+    compute: Compute,
+) -> None:
+    """Compute some rows; unless they are all of the set, keep them as a shard of their own."""
+    rows = _Held(len(chunk))
+    rows.add(compute(chunk), np.arange(len(chunk)), np.arange(len(chunk)))
+    if len(chunk) == len(wanted):
+        held.add(rows.shards[0], chunk, rows.place)
+        return
+    names = [digest.decode() for digest in wanted[chunk]]
+    part = folder / f"{PART}{set_digest(names)}.safetensors"
+    _write(part, wanted[chunk], rows)
+    held.add(map_rows(part), chunk, rows.place)
+    held.parts.append(part)
 
-    letters = digests.view(np.uint8).reshape(len(digests), DIGEST.itemsize)
+
+class _Held:
+    """Where each row of a set lies: in which mapped shard, and at which place there."""
+
+    def __init__(self, count: int) -> None:
+        self.shards: list[Rows] = []
+        self.parts: list[Path] = []  # shards of unfinished passes that this set makes needless
+        self.shard = np.full(count, -1)
+        self.place = np.zeros(count, np.intp)
+
+    def add(self, rows: Rows, positions: NDArray[np.intp], places: NDArray[np.intp]) -> None:
+        """Say that the rows of the set at ``positions`` lie at ``places`` of a shard."""
+        self.shard[positions], self.place[positions] = len(self.shards), places
+        self.shards.append(rows)
+
+    def missing(self) -> NDArray[np.intp]:
+        """Return the positions of which nothing is known."""
+        return np.flatnonzero(self.shard < 0)
+
+    def blocks(self) -> Iterator[Rows]:
+        """Yield the rows in order, a block at a time."""
+        for start in range(0, len(self.shard), CHUNK):
+            shard, place = self.shard[start : start + CHUNK], self.place[start : start + CHUNK]
+            block = np.empty((len(shard), self.shards[0].shape[1]), np.float32)
+            for number in np.unique(shard):
+                block[shard == number] = self.shards[number][place[shard == number]]
+            yield block
+
+
+@contextmanager
+def _claimed(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the right to make a shard; the system takes it back when the process dies."""
+    from filelock import FileLock, Timeout
+
+    claim = FileLock(path.with_name(f".{path.stem}.lock"))
+    try:
+        claim.acquire(timeout=1)
+    except Timeout:
+        say("another process computes the same features; waiting for it")
+        claim.acquire()
+    try:
+        yield
+    finally:
+        claim.release()
+
+
+def _write(path: Path, digests: NDArray[np.bytes_], rows: _Held) -> None:
+    """Write a safetensors file a block at a time; the library itself wants all of it in memory."""
+    count, width = len(digests), rows.shards[0].shape[1]
+    names, values = count * DIGEST.itemsize, count * width * 4
+    header = json.dumps(
+        {
+            "digests": {
+                "dtype": "U8",
+                "shape": [count, DIGEST.itemsize],
+                "data_offsets": [0, names],
+            },
+            "rows": {
+                "dtype": "F32",
+                "shape": [count, width],
+                "data_offsets": [names, names + values],
+            },
+        }
+    ).encode()
+    header += b" " * (-len(header) % 8)  # the format asks for aligned tensors
     with atomic(path) as stream:
-        stream.write(save({"digests": letters, "rows": rows}))
+        stream.write(len(header).to_bytes(8, "little") + header + digests.tobytes())
+        for block in rows.blocks():
+            stream.write(block.data)
 
 
 def _digests(path: Path) -> NDArray[np.bytes_]:
