@@ -7,7 +7,19 @@ import sys
 import typer
 
 from harness import __version__
-from harness.cli import board, check, fetch, forge, listing, publish, run, score, show, submit
+from harness.cli import (
+    board,
+    cache,
+    check,
+    fetch,
+    forge,
+    listing,
+    publish,
+    run,
+    score,
+    show,
+    submit,
+)
 from harness.cli.options import DatasetFiles
 from harness.errors import BenchError
 
@@ -47,6 +59,7 @@ app.command("check")(check.check)
 app.command("submit")(submit.submit)
 app.command("score")(score.score)
 app.add_typer(forge.app, name="forge")
+app.add_typer(cache.app, name="cache")
 
 
 def main() -> None:

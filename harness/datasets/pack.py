@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -131,6 +131,22 @@ def open_pack(
             remedy = "mend that or set BENCH_CACHE to another folder"
             raise BenchError(f"{packs}: the pack cannot be made ({error}); {remedy}") from error
     raise BenchError(f"{folder}: cannot be read back; check the disk or set BENCH_CACHE")
+
+
+def stored_images(packs: Path) -> dict[str, Callable[[], NDArray[np.uint8]]]:
+    """Return a reader of every image that some pack holds, by the hex digest of its pixels."""
+    found: dict[str, Callable[[], NDArray[np.uint8]]] = {}
+    for folder in sorted(packs.glob("*")):
+        pack = _read(folder)
+        for packed in pack.sets.values() if pack else ():
+            for row, digest in enumerate(packed.digests):
+                found[digest] = partial(_image, packed, row)
+    return found
+
+
+def _image(packed: PackedSet, row: int) -> NDArray[np.uint8]:
+    image: NDArray[np.uint8] = packed.pixels()[row]
+    return image
 
 
 def _read(folder: Path) -> Pack | None:

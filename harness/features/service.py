@@ -90,7 +90,8 @@ class FeatureService:
             raise BenchError(f"the case has no set {set_name}")
         if layer != "pool":
             raise BenchError(f"backbone {backbone} has no layer {layer!r}; it has: pool")
-        first = (backbone, layer) not in opened.extracted
+        known = opened.extracted.get((backbone, layer), {})
+        first = not known or not known[set_name].path.exists()  # it may have been cleared away
         weights, extractor = self._load(backbone)
         if first:
             key = Key(weights, layer, extractor.preprocessing, self.precision)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.features.inventory import clear, limit
 from harness.features.weights import Weights
 from harness.files import atomic, json_digest, write_json
 
@@ -111,6 +113,9 @@ class FeatureStore:
             _write(path, wanted, held)
             for part in held.parts:
                 part.unlink(missing_ok=True)
+        largest = limit()
+        if largest is not None:
+            clear(self.root, keep=largest)
         return Extraction(path, len(digests) - len(missing), len(missing))
 
     def _intact(self, path: Path, wanted: NDArray[np.bytes_], say: Callable[[str], None]) -> bool:
@@ -118,7 +123,8 @@ class FeatureStore:
             return False
         try:
             map_rows(path)
-            return bool(np.array_equal(_digests(path), wanted))
+            os.utime(path)  # the time of its last use
+            return bool(np.array_equal(map_digests(path), wanted))
         except (CorruptShardError, OSError) as error:
             say(f"feature shard {path.name[:16]}… is damaged ({error}); computed again")
             path.unlink(missing_ok=True)
@@ -131,7 +137,7 @@ class FeatureStore:
         held = _Held(len(wanted))
         for path in sorted(folder.glob("*.safetensors")):
             try:
-                names, rows = _digests(path), map_rows(path)
+                names, rows = map_digests(path), map_rows(path)
             except FileNotFoundError:
                 continue  # a part, whose process has put it into its whole
             except (CorruptShardError, OSError) as error:
@@ -237,7 +243,12 @@ def _write(path: Path, digests: NDArray[np.bytes_], rows: _Held) -> None:
             stream.write(block.data)
 
 
-def _digests(path: Path) -> NDArray[np.bytes_]:
+def map_digests(path: Path) -> NDArray[np.bytes_]:
+    """Return, (N,) bytes, the hex digests of the images whose rows a shard holds.
+
+    Raises:
+        CorruptShardError: the file is truncated or holds something else.
+    """
     letters = _map(path, "digests", np.dtype(np.uint8))
     return np.ascontiguousarray(letters).view(DIGEST).ravel()
 
