@@ -45,12 +45,14 @@ __all__ = [
     "Prediction",
     "Questions",
     "Reference",
+    "RowStatistics",
     "Task",
     "Tools",
     "Training",
 ]
 
 T = TypeVar("T")
+Rows = NDArray[Any]  # (N, D) numbers
 
 
 class AccessError(AttributeError):
@@ -232,6 +234,15 @@ class Prediction:
     labels: NDArray[np.integer[Any]]
 
 
+@dataclass(frozen=True, eq=False)
+class RowStatistics:
+    """What the similarities of each query with every row of a pool are like."""
+
+    mean: NDArray[np.float64]  # (N,)
+    sd: NDArray[np.float64]  # (N,) population standard deviation
+    within: NDArray[np.int64] | None  # (N,) rows within the radius, where one was given
+
+
 class Tools(Protocol):
     """What the harness does for a method while it runs."""
 
@@ -251,15 +262,27 @@ class Tools(Protocol):
 
     def neighbours(
         self,
-        queries: NDArray[Any],
-        pool: NDArray[Any],
+        queries: Rows,
+        pool: Rows,
         metric: Metric = "cosine",
         k: int = 1,
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         """Return the k nearest rows of ``pool`` for each query: values (N, k) and indices (N, k).
 
-        Exact, nearest first, in bounded memory. Values are similarities for ``cosine`` and
-        ``correlation`` (descending) and distances for ``l2`` (ascending).
+        Exact, nearest first, in bounded memory. Values are similarities for ``cosine``,
+        ``correlation`` and ``dot`` (descending) and distances for ``l2`` (ascending).
+        """
+
+    def row_statistics(
+        self,
+        queries: Rows,
+        pool: Rows,
+        metric: Metric = "cosine",
+        radius: float | None = None,
+    ) -> RowStatistics:
+        """Return mean and deviation of each query's similarities with all rows of ``pool``.
+
+        With a ``radius`` also how many rows are at least so similar (``l2``: at most so far away).
         """
 
     def progress(self, steps: Iterable[T], what: str) -> Iterator[T]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-Metric = Literal["cosine", "correlation", "l2"]
+Metric = Literal["cosine", "correlation", "dot", "l2"]
 
 
 class Task(StrEnum):

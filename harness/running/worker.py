@@ -22,9 +22,19 @@ from numpy.typing import NDArray
 from harness.channel import Channel
 from harness.discovery import find_method
 from harness.errors import describe
-from harness.features.neighbours import nearest
+from harness.features.neighbours import nearest, row_statistics
 from harness.features.store import map_rows
-from harness.method import Budget, ImageSet, Metric, Prediction, Questions, Tools, Training
+from harness.method import (
+    Budget,
+    ImageSet,
+    Metric,
+    Prediction,
+    Questions,
+    Rows,
+    RowStatistics,
+    Tools,
+    Training,
+)
 from harness.running.job import Job
 
 T = TypeVar("T")
@@ -56,13 +66,19 @@ class WorkerTools(Tools):
 
     def neighbours(
         self,
-        queries: NDArray[Any],
-        pool: NDArray[Any],
+        queries: Rows,
+        pool: Rows,
         metric: Metric = "cosine",
         k: int = 1,
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         """See :meth:`harness.method.Tools.neighbours`."""
         return nearest(queries, pool, metric, k, self.device)
+
+    def row_statistics(
+        self, queries: Rows, pool: Rows, metric: Metric = "cosine", radius: float | None = None
+    ) -> RowStatistics:
+        """See :meth:`harness.method.Tools.row_statistics`."""
+        return row_statistics(queries, pool, metric, radius, self.device)
 
     def progress(self, steps: Iterable[T], what: str) -> Iterator[T]:
         """See :meth:`harness.method.Tools.progress`."""
