@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from harness.datasets.layouts import find_images
 from harness.datasets.recipe import OptionError, RawSet
 from harness.datasets.unpacking import unpack_zip
 from harness.errors import BenchError
-from harness.files import json_digest, shipped
+from harness.files import cache_dir, json_digest, shipped
 
 PACKS = "packs"
 CARD = "card.json"
@@ -37,18 +39,23 @@ class EmbeddedRecipe(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Name the content of the pack by the digests of its files, whatever the zip file's own.
+        """Name the content of the data set, whatever the zip file's own bytes are.
 
         Raises:
             BenchError: The pack is not there or is damaged.
         """
+        return json_digest([self.entry, self._files])
+
+    @cached_property
+    def _files(self) -> dict[str, str]:
+        """The digest of every file in the pack, as its card says."""
         try:
             with zipfile.ZipFile(self.archive) as packed:
-                files = json.loads(packed.read(f"{self.pack}/{CARD}"))["files"]
+                files: dict[str, str] = json.loads(packed.read(f"{self.pack}/{CARD}"))["files"]
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             remedy = "install fingerprint-bench again"
             raise BenchError(f"{self.archive}: is no pack ({error}); {remedy}") from error
-        return json_digest([self.entry, files])
+        return files
 
     def make(self) -> dict[str, RawSet]:
         """Unpack the folder and decode the images of the data set.
@@ -56,11 +63,21 @@ class EmbeddedRecipe(BaseModel):
         Raises:
             BenchError: The pack is damaged or has no such entry.
         """
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            unpack_zip(self.archive, folder, lambda *_: None, self.pack)
-            entry = read_entries(folder / "datasets.yaml")[self.entry]
-            return dict(read_sets(entry, find_images(entry)))
+        entry = read_entries(self._unpacked() / "datasets.yaml")[self.entry]
+        return dict(read_sets(entry, find_images(entry)))
+
+    def _unpacked(self) -> Path:
+        """Return the folder, unpacked once for all data sets in it."""
+        folder = cache_dir() / "unpacked" / f"{self.pack}-{json_digest(self._files)[:16]}"
+        if not folder.is_dir():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building.") as temporary:
+                building = Path(temporary, "folder")
+                building.mkdir()
+                unpack_zip(self.archive, building, lambda *_: None, self.pack)
+                with suppress(OSError):  # another process was first
+                    building.rename(folder)
+        return folder
 
 
 def embedded(options: dict[str, Any]) -> EmbeddedRecipe:
