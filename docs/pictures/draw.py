@@ -1,7 +1,6 @@
-"""Draws the pictures of README and docs from embedded data sets and their working records.
+"""Draws the pictures of README and docs, from embedded data sets and working records.
 
-bench run --all -d "phantom-gan-*"
-python docs/pictures/draw.py
+``make pictures`` runs every method on the ladder first.
 """
 
 from __future__ import annotations

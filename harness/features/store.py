@@ -147,7 +147,8 @@ class FeatureStore:
             order = np.argsort(names, kind="stable")
             places = np.searchsorted(names, wanted, sorter=order).clip(max=len(names) - 1)
             found = np.flatnonzero((names[order[places]] == wanted) & (held.shard < 0))
-            held.add(rows, found, order[places[found]])
+            if len(found):  # other shards may hold rows of other widths, of images of another size
+                held.add(rows, found, order[places[found]])
             if path.name.startswith(PART) and np.isin(names, wanted).all():
                 held.parts.append(path)
         return held

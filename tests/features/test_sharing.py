@@ -93,6 +93,15 @@ def test_processes_killed_at_random_moments_leave_a_store_that_can_be_read_and_c
     assert int(start(tmp_path, 0, 300, 0).communicate(timeout=60)[0]) == 0
 
 
+def test_images_of_another_size_may_have_rows_of_another_width(tmp_path):
+    key = Key(Weights("tiny", "none", "0" * 64), "pool", "as it is", "fp32")
+    for width, images in ((3, range(10)), (5, range(10, 20))):
+        rows = np.full((10, width), width, np.float32)
+        digests = [f"{image:064d}" for image in images]
+        found = FeatureStore(tmp_path).rows(key, digests, rows.__getitem__, print)
+        assert map_rows(found.path).tolist() == rows.tolist()
+
+
 def test_the_library_of_the_format_reads_a_shard(tmp_path, monkeypatch):
     monkeypatch.setattr(store_module, "CHUNK", 4)
     key = Key(Weights("tiny", "none", "0" * 64), "pool", "as it is", "fp32")

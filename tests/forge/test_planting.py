@@ -82,7 +82,7 @@ def test_the_card_says_where_what_was_planted(field, tmp_path):
     plant(field, "made", dose(0.5, noise=6), tmp_path / "made")
     card = json.loads((tmp_path / "made" / "card.json").read_text())
     assert card["order"]["dose"] == {
-        "share": 0.5, "each": 1, "blur": 0, "noise": 6, "gain": 0, "seed": 0,
+        "share": 0.5, "each": 1, "blur": 0, "noise": 6, "gain": 0, "warp": 0, "crop": 0, "seed": 0,
     }  # fmt: skip
     assert card["planted_in"] == {"name": "field", "fingerprint": field.fingerprint}
     assert "3 of its 6 members" in card["summary"]
