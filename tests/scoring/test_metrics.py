@@ -531,3 +531,21 @@ def test_intervals_of_all_kinds_cover_the_truth(per_class, images, auc):
     shares = covered(per_class, images, auc, 0.3, 250, full=True)
     assert {"auc", "accuracy", "kappa"} <= set(shares)
     assert all(0.9 <= share <= 0.99 for share in shares.values()), shares
+
+
+def test_other_slices_are_scored_apart_and_count_nowhere_else():
+    truth, labels, scores, groups = patients(3, 30, 200)
+    without = membership_metrics(truth, labels, scores, groups)
+    used = np.flatnonzero(truth == 1)[:40]
+    asked = {
+        "truth": np.r_[truth, np.zeros(40, int)],
+        "labels": np.r_[labels, np.ones(40, int)],
+        "scores": np.r_[scores, np.full(40, scores.max() + 1)],
+        "groups": np.r_[groups, groups[used]],
+    }
+    apart = np.r_[np.zeros(len(truth), bool), np.ones(40, bool)]
+    found = membership_metrics(*asked.values(), apart=apart)
+    assert {name: found[name] for name in MEMBERSHIP} == without
+    other = found["auc_other_slice"]
+    assert other.value == 1
+    assert other.n == 40 + int((truth == 0).sum())
