@@ -35,6 +35,7 @@ def test_all_stages_of_the_ladder_ask_about_the_same_reals_with_pools_of_their_o
     assert set(stages[0].sets["test/other_slice"].groups) == members
 
 
+@pytest.mark.slow
 def test_twins_are_mirrored(opened):
     a, b = opened("phantom-twins-a"), opened("phantom-twins-b")
     assert a.fingerprint == opened("phantom-gan-5").fingerprint
@@ -44,6 +45,7 @@ def test_twins_are_mirrored(opened):
     assert [1 - label for label in questions[0].labels] == list(questions[1].labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["phantom-attribution-content", "phantom-attribution-same"])
 def test_attribution_has_five_subsets_of_different_patients(opened, name):
     dataset = opened(name)
