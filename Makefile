@@ -12,7 +12,7 @@ bench: $(STAMP)
 	$(VENV)/bin/bench run --all --headline
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest -m "not slow"
+	$(VENV)/bin/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
 
 pictures: $(STAMP)
 	$(VENV)/bin/bench run --all -d "phantom-gan-*"
