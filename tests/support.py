@@ -63,7 +63,7 @@ class Bench:
             env=self.environment,
             cwd=self.folder,
             check=False,
-            timeout=600,
+            timeout=1500,
         )
         said = f"{done.args}\n{done.stdout}\n{done.stderr}"
         assert done.returncode == code, said
