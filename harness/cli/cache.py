@@ -57,12 +57,13 @@ def info(as_json: AsJson = False) -> None:
             held.backbone, held.source.partition(":")[0], held.layer, held.precision,
             str(held.sets), size, used,
         )  # fmt: skip
-    console = Console(highlight=False, soft_wrap=not found)
+    console = Console(highlight=False)
     if found:
         console.print(table)
     largest = limit()
     bound = f", at most {largest / 1e6:,.0f} MB" if largest is not None else ""
-    console.print(f"{root}: {sum(held.size for held in found) / 1e6:,.1f} MB{bound}", markup=False)
+    total = sum(held.size for held in found) / 1e6
+    console.print(f"{root}: {total:,.1f} MB{bound}", markup=False, soft_wrap=True)
 
 
 @app.command("verify")
