@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,25 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transform
 
 from harness.errors import BenchError, describe, did_you_mean
+from harness.features.backbones import AS_MAP, POOL, TOKENS
 
 
 class PixelExtractor:
     """Grey values in [0, 1], reduced with antialiasing so that no side exceeds ``side``."""
 
+    layers: tuple[str, ...] = (POOL,)
+
     def __init__(self, side: int) -> None:
         self.side = side
         self.preprocessing = f"grey/255, at most {side} x {side} by antialiased bilinear reduction"
 
-    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+    def __call__(self, pixels: torch.Tensor, layers: Sequence[str] = (POOL,)) -> list[torch.Tensor]:
         """Turn (B, H, W) uint8 into (B, h * w) float32."""
         grey = pixels.float() / 255
         height, width = (min(length, self.side) for length in grey.shape[-2:])
         if grey.shape[-2:] != (height, width):
             grey = transform.resize(grey, [height, width], antialias=True)
-        return grey.flatten(1)
+        return [grey.flatten(1)]
 
 
 class NetworkExtractor:
@@ -47,21 +51,64 @@ class NetworkExtractor:
         self.mean = torch.tensor(config["mean"], device=device).view(1, 3, 1, 1)
         self.deviation = torch.tensor(config["std"], device=device).view(1, 3, 1, 1)
         self.network = network.eval().to(device).to(memory_format=torch.channels_last)
+        self._places = _inner_layers(network)
+        inner = (name for layer in self._places for name in (layer, layer + AS_MAP))
+        self.layers = (POOL, TOKENS, *inner)
         self.preprocessing = (
             f"grey to 3 channels, shorter side to {self.scaled} ({config['interpolation']}, "
             f"antialiased), centre {self.side}, mean {config['mean']}, std {config['std']}"
         )
 
     @torch.inference_mode()
-    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Turn (B, H, W) uint8 into (B, D) float32 pooled features."""
+    def __call__(self, pixels: torch.Tensor, layers: Sequence[str] = (POOL,)) -> list[torch.Tensor]:
+        """Turn (B, H, W) uint8 into float32 features of each layer, (B, D) or (B, T, D)."""
         grey = pixels.unsqueeze(1).float() / 255
         grey = transform.resize(grey, [self.scaled], self.interpolation, antialias=True)
         grey = transform.center_crop(grey, [self.side, self.side]).clamp(0, 1)
         images = ((grey - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            features: torch.Tensor = self.network(images)
-        return features.float()
+            found = self._forward(images, layers)
+        return [found[layer].float() for layer in layers]
+
+    def _forward(self, images: torch.Tensor, layers: Sequence[str]) -> dict[str, torch.Tensor]:
+        if set(layers) == {POOL}:
+            return {POOL: self.network(images)}
+        network: Any = self.network
+        names = [layer.removesuffix(AS_MAP) for layer in layers]
+        places = sorted({self._places[name] for name in names if name in self._places})
+        if places:
+            last, inner = network.forward_intermediates(images, indices=places)
+        else:
+            last, inner = network.forward_features(images), []
+        found: dict[str, torch.Tensor] = {}
+        for layer, name in zip(layers, names, strict=True):
+            if layer == POOL:
+                found[layer] = network.forward_head(last)
+            elif layer == TOKENS:
+                found[layer] = self._positions(last)
+            else:
+                tokens = inner[places.index(self._places[name])].flatten(2).mT
+                found[layer] = tokens if layer.endswith(AS_MAP) else tokens.float().mean(1)
+        return found
+
+    def _positions(self, last: torch.Tensor) -> torch.Tensor:
+        """Return the last feature map as (B, T, D), without class and register tokens."""
+        if last.ndim == 3:
+            return last[:, getattr(self.network, "num_prefix_tokens", 0) :]
+        by_channel = getattr(self.network, "output_fmt", "NCHW") == "NCHW"
+        return last.flatten(2).mT if by_channel else last.flatten(1, 2)
+
+
+def _inner_layers(network: Any) -> dict[str, int]:
+    """Return the layers inside a network by name, and timm's index of each.
+
+    Networks whose maps keep their size are made of blocks, others of stages; both count from 1.
+    """
+    if not hasattr(network, "forward_intermediates"):
+        return {}
+    reductions = [entry["reduction"] for entry in network.feature_info]
+    kind = "block" if len(set(reductions)) == 1 else "stage"
+    return {f"{kind}{index + 1}": index for index in range(len(reductions))}
 
 
 def from_file(name: str, path: Path, *, renamed: bool = False) -> nn.Module:
