@@ -16,6 +16,8 @@ from harness.features.neighbours import nearest
 from harness.method import Budget, ImageSet, Questions, Training
 
 # Big enough for intervals (10 patients a class), small enough for seconds on two cores.
+TRAINED = ("moco-moe", "siamese-attention", "vit-autoencoder", "handcrafted-forest")
+
 SMALL_PHANTOM = """
 {name}:
   task: membership
@@ -38,11 +40,13 @@ class Bench:
     """The ``bench`` command with its own cache, results and plugins."""
 
     folder: Path
+    trained: bool = False  # whether the families that train networks are there, too
 
     @property
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
+            "BENCH_DISABLE_PLUGINS": "" if self.trained else ",".join(TRAINED),
             "BENCH_CACHE": str(self.folder / "cache"),
             "BENCH_RESULTS": str(self.folder / "results"),
             "PYTHONPATH": os.pathsep.join(

@@ -206,5 +206,5 @@ def test_a_run_in_json_tells_plan_cells_and_boards(bench):
 
 def test_a_dry_run_changes_nothing(bench):
     arguments = ("run", "--all", "--dry-run", "--datasets", bench.phantom(), "-d", "small")
-    assert "9 cells to run" in bench(*arguments).stderr
+    assert "10 cells to run" in bench(*arguments).stderr
     assert not (bench.folder / "results").exists()
