@@ -37,7 +37,12 @@ WeightFiles = Annotated[
     typer.Option("--weights", metavar="NAME=FILE", help="Weights of a backbone, from a file."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Precision = Annotated[str, typer.Option(help="fp32, or bf16 for feature extraction.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="fp32, bf16 for feature extraction, or auto: bf16 where it is faster and as good."
+    ),
+]
 BudgetOption = Annotated[
     Budget, typer.Option(help="The paper's parameters, or smaller ones for a laptop.")
 ]

@@ -20,7 +20,7 @@ from harness.channel import Channel, ChannelClosedError
 from harness.datasets.cases import Case
 from harness.errors import BenchError
 from harness.features.client import FeatureClient, FeatureError
-from harness.features.weights import Weights
+from harness.features.weights import Used
 from harness.files import cache_dir
 from harness.method import Task
 from harness.running.job import Job
@@ -38,7 +38,7 @@ class Settings:
     """How cells run on this machine."""
 
     device: str
-    precision: str
+    precision: str  # "fp32", "bf16", or "auto": each backbone what serves it best
     threads: int
     weights: Mapping[str, Path]  # given by --weights NAME=FILE
 
@@ -49,10 +49,10 @@ class Answer:
 
     status: Status
     reason: str | None = None
-    log: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()  # what the feature service said, and the last words of the worker
     scores: NDArray[np.float64] | None = None  # (N,) or (N, C), in the order of the questions
     labels: NDArray[np.int64] | None = None  # (N,)
-    weights: tuple[Weights, ...] = ()
+    backbones: tuple[Used, ...] = ()
     hits: int = 0
     misses: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -192,7 +192,7 @@ class LocalEngine:
             return {"error": str(error)}
         costs.hits += found.hits
         costs.misses += found.misses
-        costs.weights[found.weights.backbone] = found.weights
+        costs.used[found.used.weights.backbone] = found.used
         return {"paths": [str(path) for path in found.paths]}
 
     def _start(self, channel: socket.socket, log: int) -> Worker:
@@ -211,7 +211,7 @@ class Costs:
 
     def __init__(self) -> None:
         self.hits = self.misses = 0
-        self.weights: dict[str, Weights] = {}
+        self.used: dict[str, Used] = {}
         self.said: list[str] = []
 
 
@@ -242,10 +242,12 @@ def _outcome(
     last: Mapping[str, Any] | None, code: int, costs: Costs, log: tuple[str, ...]
 ) -> Answer:
     spent: dict[str, Any] = {
-        "weights": tuple(costs.weights[name] for name in sorted(costs.weights)),
+        "backbones": tuple(costs.used[name] for name in sorted(costs.used)),
         "hits": costs.hits,
         "misses": costs.misses,
     }
+    said = tuple(dict.fromkeys(costs.said))
+    log = said + log
     if last is None:
         how = f"signal {-code}" if code < 0 else f"exit {code}"
         return Answer(Status.CRASHED, f"the worker's process ended ({how})", log, **spent)
@@ -258,7 +260,7 @@ def _outcome(
         seconds = {"fit": float(last["fit"]), "score": float(last["score"])}
     except (KeyError, TypeError, ValueError) as error:
         return Answer(Status.FAILED, f"the answer is not readable: {error}", log, **spent)
-    return Answer(Status.OK, None, (), scores, labels, seconds=seconds, **spent)
+    return Answer(Status.OK, None, said, scores, labels, seconds=seconds, **spent)
 
 
 def _checked(answer: Answer, case: Case, task: Task, classes: int) -> Answer:
