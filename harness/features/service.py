@@ -27,9 +27,11 @@ from harness.channel import Channel, ChannelClosedError
 from harness.errors import BenchError, describe
 from harness.features.backbones import Backbone, check_layers, find_backbone
 from harness.features.batches import Batches
+from harness.features.networks import NetworkExtractor, export
 from harness.features.precision import Choice, load
 from harness.features.store import Extraction, FeatureStore, Key
 from harness.features.weights import Weights
+from harness.files import cache_dir, json_digest
 from harness.plugins import load_trusted
 
 
@@ -96,6 +98,8 @@ class FeatureService:
                     return self._open(**request)
                 case "features":
                     return self._features(**request)
+                case "network":
+                    return self._network(**request)
                 case other:
                     raise ValueError(f"unknown request {other!r}")
         except BenchError as error:
@@ -132,6 +136,18 @@ class FeatureService:
             "hits": sum(found.hits for found in new),
             "misses": sum(found.misses for found in new),
         }
+
+    def _network(self, backbone: str) -> dict[str, Any]:
+        if backbone in self.loaded:
+            weights = self.loaded[backbone].weights
+            extractor = self.loaded[backbone].batches.extractor
+        else:
+            weights = self._backbone(backbone).fetch()
+            extractor = self._backbone(backbone).load(self.device, "fp32")
+        if not isinstance(extractor, NetworkExtractor):
+            raise BenchError(f"backbone {backbone} is no network that could be trained")
+        path = cache_dir() / "networks" / f"{json_digest(asdict(weights))[:32]}.safetensors"
+        return {"network": export(extractor, path), "weights": asdict(weights)}
 
     def _backbone(self, name: str) -> Backbone:
         return find_backbone(name, self.packaged, self.files)
