@@ -100,13 +100,13 @@ class Bench:
         found = {}
         for path in sorted((self.folder / "results").rglob("*.json")):
             record = json.loads(path.read_text())
-            for key in ("environment", "timing", "cache"):
+            for key in ("environment", "timing", "cache", "log"):
                 record.pop(key)
             found[str(path.relative_to(self.folder))] = record
         return found
 
-    def plugin(self, name: str, source: str) -> None:
-        """Install a plugin of one module that brings methods, by its metadata alone."""
+    def plugin(self, name: str, source: str, group: str = "methods") -> None:
+        """Install a plugin of one module that brings methods or hooks, by its metadata alone."""
         module = name.replace("-", "_")
         folder = self.folder / "plugins"
         metadata = folder / f"{module}-1.0.dist-info"
@@ -114,7 +114,7 @@ class Bench:
         (folder / f"{module}.py").write_text(dedent(source))
         (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (metadata / "entry_points.txt").write_text(
-            f"[fingerprint_bench.methods]\n{name} = {module}\n"
+            f"[fingerprint_bench.{group}]\n{name} = {module}\n"
         )
 
     def phantom(
