@@ -20,3 +20,4 @@ class Job:
     threads: int
     scratch: str
     sets: dict[str, str]  # name, as in ``training.used`` → .npy of its pixels
+    watched: bool  # whether the worker notes what it writes outside its scratch folder

@@ -41,6 +41,7 @@ class Settings:
     precision: str
     threads: int
     weights: Mapping[str, Path]  # given by --weights NAME=FILE
+    watched: bool = False  # whether workers note what they write outside their scratch folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,8 @@ class Answer:
     hits: int = 0
     misses: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
+    written: tuple[str, ...] = ()  # paths outside the scratch folder, where workers are watched
+    peak_bytes: int | None = None  # largest resident memory of a worker that ended well
 
 
 class LocalEngine:
@@ -84,6 +87,12 @@ class LocalEngine:
         self._start_template()
         _ = self.features
 
+    def renew(self) -> None:
+        """End the template, so that the next worker has nothing in common with those before it."""
+        if self._template is not None:
+            self._template.close()
+            self._template = None
+
     def run(self, cell: Cell, case: Case, progress: Progress) -> Answer:
         """Have one case answered by a worker.
 
@@ -109,8 +118,7 @@ class LocalEngine:
 
     def close(self) -> None:
         """End all processes of the run and remove its folder."""
-        if self._template is not None:
-            self._template.close()
+        self.renew()
         if self._features is not None:
             self._features.close()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -133,6 +141,7 @@ class LocalEngine:
             threads=self.settings.threads,
             scratch=str(scratch),
             sets={name: str(s.path) for name, s in sealed.items()},
+            watched=self.settings.watched,
         )
 
     def _attend(
@@ -256,6 +265,8 @@ def _outcome(
         scores = np.array(last["scores"], np.float64)
         labels = np.array(last["labels"])
         seconds = {"fit": float(last["fit"]), "score": float(last["score"])}
+        spent["written"] = tuple(map(str, last["written"]))
+        spent["peak_bytes"] = int(last["peak_bytes"])
     except (KeyError, TypeError, ValueError) as error:
         return Answer(Status.FAILED, f"the answer is not readable: {error}", log, **spent)
     return Answer(Status.OK, None, (), scores, labels, seconds=seconds, **spent)

@@ -36,6 +36,7 @@ from harness.method import (
     Training,
 )
 from harness.running.job import Job
+from harness.running.watching import peak_bytes, watch_writes
 
 T = TypeVar("T")
 
@@ -109,8 +110,11 @@ def main(end: socket.socket) -> None:
     assert message is not None
     job = Job(**message)
     _settle(job)
+    written = watch_writes(Path(job.scratch)) if job.watched else []
     try:
-        channel.send({"say": "prediction", **_answer(job, channel)})
+        answer = _answer(job, channel)
+        seen = {"written": written, "peak_bytes": peak_bytes()}
+        channel.send({"say": "prediction", **answer, **seen})
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()

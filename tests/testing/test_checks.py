@@ -1,0 +1,101 @@
+"""Every check passes what behaves and finds what does not, in the harness's own workers."""
+
+import re
+
+import pytest
+
+from harness.errors import BenchError
+from harness.testing import CHECKS, Outcome, check_method
+
+FOUND = {
+    "crashes": ("runs", "RuntimeError: no luck"),
+    "dies": ("runs", "exit 3"),
+    "greedy": ("access", "declare Access.LABELS"),
+    "infinite": ("scores", "are not finite"),
+    "short": ("scores", "expected (48,)"),
+    "labels": ("labels", "labels must be 0 to 1; there are 2"),
+    "low-scores": ("direction", "scores must be higher for used images"),
+    "wrong-labels": ("direction", "labels must be 1 for used images"),
+    "unseeded": ("seed", "with the same seed"),
+    "in-turn": ("order", "in another order"),
+    "ranks": ("alone", "declare Access.TRANSDUCTIVE"),
+    "many-used": ("one-used-image", "too few used images"),
+    "many-generated": ("two-generated-images", "out of bounds"),
+    "contrast": ("flat-images", "are not finite"),
+    "one-thread": ("threads", "one thread only"),
+    "overwrites": ("inputs", "work on a copy"),
+    "overwrites-file": ("inputs", "changed the pixels of train/used"),
+    "litters": ("files", "litter.txt; write into tools.scratch only"),
+}
+
+
+def test_a_method_that_behaves_passes_every_check(kit):
+    report = kit.check("good")
+    assert outcomes(report) == dict.fromkeys(CHECKS, "passed")
+    assert report.passed
+    assert report.fit_seconds >= 0
+    assert report.peak_bytes > 10_000_000
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_does_not_behave_is_found_and_said(kit, name):
+    check, said = FOUND[name]
+    report = kit.check(name, checks=[check])
+    [result] = report.results
+    assert result.outcome is Outcome.FAILED
+    assert said in result.reason
+    assert f"{check}: " in str(report)
+
+
+def test_every_check_can_fail():
+    assert {check for check, _ in FOUND.values()} == set(CHECKS)
+
+
+def outcomes(report):
+    return {result.check: str(result.outcome) for result in report.results}
+
+
+def test_where_the_plain_run_ends_badly_the_other_checks_are_not_reached(kit):
+    report = kit.check("crashes")
+    found = outcomes(report)
+    assert found.pop("runs") == "failed"
+    assert set(found.values()) == {"not reached"}
+    assert not report.passed
+    assert "not reached: access, scores" in str(report)
+
+
+@pytest.mark.parametrize(("name", "check"), [("declared-ranks", "alone"), ("control", "direction")])
+def test_a_check_that_does_not_apply_says_why_and_harms_nothing(kit, name, check):
+    report = kit.check(name, checks=[check])
+    assert outcomes(report) == {check: "exempt"}
+    assert report.results[0].reason
+    assert report.passed
+
+
+def test_an_attribution_method_is_checked_on_subsets(kit):
+    report = kit.check("centroid")
+    assert report.passed
+    found = outcomes(report)
+    assert found["direction"] == found["two-generated-images"] == "passed"
+    assert found["one-used-image"] == "exempt"
+    backwards = kit.check("farthest", checks=["direction"])
+    assert "accuracy of labels 0.00" in backwards.results[0].reason
+
+
+def test_in_a_test_what_fails_is_an_assertion_with_a_readable_text(misbehaving):
+    with pytest.raises(AssertionError, match=r"(?s)^crashes: .*\n  runs: RuntimeError: no luck"):
+        check_method("crashes")
+    assert check_method("good", checks=["seed", "order"]).passed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"name": "gud"}, "did you mean good?"),
+        ({"name": "good", "checks": ["sede"]}, "did you mean seed?"),
+        ({"name": "good", "changes": {"k": 1}}, "no such parameter"),
+    ],
+)
+def test_what_does_not_exist_is_named(misbehaving, arguments, said):
+    with pytest.raises(BenchError, match=re.escape(said)):
+        check_method(**arguments)
