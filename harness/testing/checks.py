@@ -190,7 +190,7 @@ def _well(run: Run, when: str) -> None:
 def _plain(trial: Trial) -> Run:
     """Return the plain run, or leave the check unreached where that did not end well."""
     if trial.plain.answer.status is not Status.OK:
-        raise CheckError("the plain run did not end well", Outcome.NOT_REACHED)
+        raise CheckError(f"the plain run: {_ending(trial.plain.answer)}", Outcome.NOT_REACHED)
     return trial.plain
 
 
@@ -198,7 +198,7 @@ def _scores(trial: Trial) -> NDArray[np.float64]:
     """Return the scores of the plain run, which may be wrong ones."""
     given = trial.plain.answer.scores
     if given is None:
-        raise CheckError("the plain run gave no answer", Outcome.NOT_REACHED)
+        raise CheckError(f"the plain run: {_ending(trial.plain.answer)}", Outcome.NOT_REACHED)
     return given
 
 

@@ -49,9 +49,10 @@ class Report:
     def __str__(self) -> str:
         """Say what failed, a line per check."""
         lines = [f"{self.method}: {'passed' if self.passed else 'does not behave'}"]
-        unreached = [r.check for r in self.results if r.outcome is Outcome.NOT_REACHED]
+        unreached = [r for r in self.results if r.outcome is Outcome.NOT_REACHED]
         failed = [r for r in self.results if r.outcome is Outcome.FAILED]
         lines += [f"  {result.check}: {result.reason}" for result in failed]
         if unreached:
-            lines.append(f"  not reached: {', '.join(unreached)}")
+            why = "" if failed else f", for {unreached[0].reason}"
+            lines.append(f"  not reached: {', '.join(r.check for r in unreached)}{why}")
         return "\n".join(lines)

@@ -2,10 +2,12 @@ import sys
 
 import pytest
 
-from harness.testing.kit import Kit
 from support import Bench
 
-BAD_METHODS = """
+METHODS = """
+import os
+import tempfile
+
 import numpy as np
 from harness.method import Access, Method, Prediction, Task
 from harness.plugins import hookimpl
@@ -19,7 +21,9 @@ class Good(Method):
     access = frozenset({Access.POOL, Access.LABELS})
 
     def fit(self, training, tools):
-        self._training = training
+        (tools.scratch / "mine").mkdir()
+        with tempfile.NamedTemporaryFile() as stream:
+            stream.write(b"fine")
 
     def score(self, questions, tools):
         pool = tools.features(questions.generated, "pixels")
@@ -41,8 +45,6 @@ class Dies(Good):
     name = "dies"
 
     def fit(self, training, tools):
-        import os
-
         os._exit(3)
 
 
@@ -89,11 +91,13 @@ class WrongLabels(Good):
         return Prediction(scores, (scores <= 0.97).astype(int))
 
 
-class Unseeded(Good):
-    name = "unseeded"
+class Salted(Good):
+    "Depends on the hash of a word, which is another one in every process that is not forked."
+
+    name = "salted"
 
     def answer(self, scores):
-        return super().answer(scores + np.random.default_rng().normal(0, 1e-7, len(scores)))
+        return super().answer(scores + hash("salt") * 1e-25)
 
 
 class InTurn(Good):
@@ -171,7 +175,6 @@ class Litters(Good):
     def fit(self, training, tools):
         with open(LITTER, "w") as stream:
             stream.write("x")
-        (tools.scratch / "fine.txt").write_text("fine")
 
 
 class Control(LowScores):
@@ -217,18 +220,12 @@ def bench_methods():
 
 @pytest.fixture(scope="session")
 def misbehaving(tmp_path_factory):
-    """A kit in whose world a plugin is installed whose methods each do one thing wrong."""
+    """A world with a plugin whose methods each do one thing wrong."""
     bench = Bench(tmp_path_factory.mktemp("kit"))
     litter = bench.folder / "litter.txt"
-    bench.plugin("misbehaving", f"LITTER = {str(litter)!r}\n" + BAD_METHODS)
+    bench.plugin("misbehaving", f"LITTER = {str(litter)!r}\n" + METHODS)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("BENCH_CACHE", "PYTHONPATH"):
             patch.setenv(name, bench.environment[name])
         patch.setattr(sys, "path", [str(bench.folder / "plugins"), *sys.path])
         yield bench
-
-
-@pytest.fixture(scope="session")
-def kit(misbehaving):
-    with Kit() as kit:
-        yield kit
