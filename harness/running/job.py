@@ -17,7 +17,10 @@ class Job:
     seed: int
     classes: int
     device: str
+    precision: str
     threads: int
     scratch: str
+    checkpoints: str
     sets: dict[str, str]  # name, as in ``training.used`` → .npy of its pixels
-    watched: bool  # whether the worker notes what it writes outside its scratch folder
+    groups: dict[str, list[int]]  # by the same names, of the sets whose patients are told
+    watched: bool  # whether the worker notes what it writes outside its own folders

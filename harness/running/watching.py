@@ -24,8 +24,8 @@ _CHANGING = {  # audit event → which of its arguments are paths
 }
 
 
-def watch_writes(folder: Path) -> list[str]:
-    """Note every path outside ``folder`` that this process writes, makes, renames or removes.
+def watch_writes(*folders: str | Path) -> list[str]:
+    """Note every path outside ``folders`` that this process writes, makes, renames or removes.
 
     It sees what goes through Python's own functions, by the events of PEP 578, until the process
     ends. Files that a library opens in C are not seen, nor those of a child process, and compiled
@@ -34,13 +34,13 @@ def watch_writes(folder: Path) -> list[str]:
     Returns:
         A list that fills with absolute paths.
     """
-    inside = os.path.realpath(folder) + os.sep
+    inside = tuple(os.path.realpath(folder) + os.sep for folder in folders)
     touched: list[str] = []
 
     def note(event: str, arguments: tuple[Any, ...]) -> None:
         for path in _changed(event, arguments):
             place = os.path.realpath(os.fsdecode(path))
-            beside = f"{place}{os.sep}".startswith((inside, *NO_FILES)) or "__pycache__" in place
+            beside = f"{place}{os.sep}".startswith(inside + NO_FILES) or "__pycache__" in place
             if not beside and place not in touched and len(touched) < MOST:
                 touched.append(place)
 

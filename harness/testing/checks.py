@@ -158,12 +158,12 @@ def inputs(trial: Trial) -> None:
 
 
 def files(trial: Trial) -> None:
-    """It writes nothing outside its scratch folder, as far as Python's own functions go."""
+    """It writes nothing outside its own folders, as far as Python's own functions go."""
     _scores(trial)
     written = dict.fromkeys(path for run in trial.runs.values() for path in run.answer.written)
     if written:
         paths = ", ".join(written)
-        raise CheckError(f"touches {paths}; write into tools.scratch only")
+        raise CheckError(f"touches {paths}; write into tools.scratch or tools.checkpoints")
 
 
 Check = Callable[[Trial], None]

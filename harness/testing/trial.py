@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from harness.cards import Card
-from harness.datasets.cases import Case, Protocol
+from harness.datasets.cases import Case, Protocol, with_auxiliary
 from harness.datasets.dataset import Dataset
 from harness.files import file_digest
-from harness.method import Budget, Task
+from harness.method import Access, Budget, Task
 from harness.running.local import Answer, LocalEngine, Progress
 from harness.running.plan import Cell
 from harness.testing.data import Sets, draw, make_case
 
 PLAIN = "plain"  # the name of the run on the small data as they are
+AUXILIARY_DRAW = 7  # the seed of the external labelled set: other patients than those asked about
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,10 +116,23 @@ class Trial:
         }
 
     def _prepare(self, what: str, sets: Sets) -> tuple[Cell, Case]:
+        dataset, case = make_case(self.task, sets, self._subfolder(what))
+        if self._auxiliary is not None:
+            case = with_auxiliary(case, self._auxiliary)
+        return self._cell(dataset), case
+
+    @cached_property
+    def _auxiliary(self) -> Dataset | None:
+        """The external labelled set, for a method that may have one."""
+        if Access.AUXILIARY not in self.card.access:
+            return None
+        task = Task.ATTRIBUTION
+        return make_case(task, draw(task, AUXILIARY_DRAW), self._subfolder("auxiliary"))[0]
+
+    def _subfolder(self, what: str) -> Path:
         folder = self._folder / what
         folder.mkdir(exist_ok=True)
-        dataset, case = make_case(self.task, sets, folder)
-        return self._cell(dataset), case
+        return folder
 
     def _cell(self, dataset: Dataset) -> Cell:
         return Cell(
@@ -129,4 +144,5 @@ class Trial:
             protocol=Protocol.OFFICIAL,
             seed=0,
             precision=self._engine.settings.precision,
+            auxiliary=self._auxiliary,
         )

@@ -177,6 +177,27 @@ class Litters(Good):
             stream.write("x")
 
 
+class Trains(Good):
+    "Touches all that a method may: an external set, networks, checkpoints, patients."
+
+    name = "trains"
+    access = Good.access | {Access.AUXILIARY}
+
+    def fit(self, training, tools):
+        import torch
+        from harness.learning import train
+
+        assert [len(images) for images in training.auxiliary] == [12, 12, 12]
+        assert len(training.used.groups) == len(training.used)
+        layer = torch.nn.Linear(1, 1)
+        optimiser = torch.optim.SGD(layer.parameters(), 0.01)
+        train(
+            lambda rows: layer(rows[:, None].float()).square().mean(),
+            images=4, batch=2, epochs=1, optimiser=optimiser, networks={"layer": layer},
+            tools=tools, what="trial",
+        )
+
+
 class Control(LowScores):
     name = "control"
     control = True

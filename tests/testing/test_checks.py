@@ -25,7 +25,7 @@ FOUND = {
     "one-thread": ("threads", "one thread only"),
     "overwrites": ("inputs", "work on a copy"),
     "overwrites-file": ("inputs", "changed the pixels of train/used"),
-    "litters": ("files", "litter.txt; write into tools.scratch only"),
+    "litters": ("files", "litter.txt; write into tools.scratch or"),
 }
 
 
@@ -56,6 +56,10 @@ def test_every_check_can_fail():
 
 def outcomes(report):
     return {result.check: str(result.outcome) for result in report.results}
+
+
+def test_a_method_that_trains_has_patients_checkpoints_and_an_external_set():
+    assert run_checks("trains", checks=["files", "inputs", "order"]).passed
 
 
 def test_where_the_plain_run_ends_badly_the_other_checks_are_not_reached():
