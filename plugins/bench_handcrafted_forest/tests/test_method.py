@@ -1,0 +1,87 @@
+import pytest
+import torch
+from sklearn import covariance, ensemble
+
+from bench_handcrafted_forest.method import bench_methods
+from harness.method import Budget, Questions
+from support import InProcessTools, leaky_case
+
+METHODS = {method.name: method for method in bench_methods()}
+TINY = {"side": 16, "width": 4, "epochs": 1, "batch": 16, "trees": 20, "ranking_trees": 20}
+
+
+def learnt(name, n=12, **changes):
+    """A method after its training part, with the questions and tools that go with it."""
+    torch.manual_seed(0)
+    training, questions, _ = leaky_case(n=n, side=16)
+    method, tools = METHODS[name].within(Budget.PAPER, changes), InProcessTools()
+    method.fit(training, tools)
+    return method, questions, tools
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_question_asked_alone_gets_the_same_answer(name):
+    method, questions, tools = learnt(name, **TINY)
+    among = method.score(questions, tools)
+    alone = Questions({"unknown": questions.unknown[[3]], "generated": questions.generated})
+    single = method.score(alone, tools)
+    assert single.scores[0] == among.scores[3]
+    assert single.labels[0] == among.labels[3]
+    assert 0 <= among.scores.min() <= among.scores.max() <= 1
+
+
+def test_the_code_labels_by_the_majority_of_the_trees():
+    method, questions, tools = learnt("handcrafted-forest-as-coded", **TINY)
+    prediction = method.score(questions, tools)
+    assert prediction.labels.tolist() == (prediction.scores > 0.5).tolist()
+
+
+@pytest.fixture
+def grown(monkeypatch):
+    """What the forests and covariances of scikit-learn are fitted on, in order."""
+    seen = []
+
+    class Forest(ensemble.RandomForestClassifier):
+        def fit(self, rows, labels):
+            seen.append((self.n_estimators, self.criterion, self.random_state, rows.shape))
+            return super().fit(rows, labels)
+
+    class Covariance(covariance.EmpiricalCovariance):
+        def fit(self, rows):
+            seen.append(rows.shape)
+            return super().fit(rows)
+
+    monkeypatch.setattr(ensemble, "RandomForestClassifier", Forest)
+    monkeypatch.setattr(covariance, "EmpiricalCovariance", Covariance)
+    return seen
+
+
+FEW = {"n": 2, "epochs": 1, "batch": 4}  # everything else as in the paper
+
+
+def test_the_paper_budget_as_described(grown):
+    method, questions, tools = learnt("handcrafted-forest", **FEW)
+    prediction = method.score(questions, tools)
+    assert prediction.scores.shape == (4,)
+    assert (method.side, method.learning_rate, method.rectified) == (128, 1e-4, False)
+    ranking, distances, deciding = grown[-3:]  # those after the folds
+    assert ranking == (100, "gini", 0, (4, 512 + 48))
+    assert distances == (2 * 8, 20)
+    assert deciding == (100, "gini", 0, (4, 512 + 48 + 1))
+
+
+def test_the_paper_budget_as_coded(grown):
+    method, questions, tools = learnt("handcrafted-forest-as-coded", **FEW)
+    prediction = method.score(questions, tools)
+    assert prediction.scores.shape == (4,)
+    assert (method.side, method.learning_rate, method.rectified) == (128, 1e-3, True)
+    assert grown == [
+        (200, "gini", 42, (4, 512 + 48)),
+        (2 * 8, 20),
+        (100, "gini", 42, (4, 3)),
+    ]
+
+
+def test_the_defaults_are_the_papers():
+    method = METHODS["handcrafted-forest"].within(Budget.PAPER)
+    assert (method.epochs, method.batch, method.width, method.top) == (50, 32, 32, 20)
