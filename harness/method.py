@@ -23,7 +23,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,7 @@ __all__ = [
 
 T = TypeVar("T")
 Rows = NDArray[Any]  # (N, D) numbers
+Layers = str | tuple[str, ...] | list[str]  # of a backbone; one, or several in one pass
 
 
 class AccessError(AttributeError):
@@ -253,11 +254,32 @@ class Tools(Protocol):
     classes: int  # attribution: number of training subsets; membership: 2
     scratch: Path  # an empty folder of the cell's own, deleted afterwards
 
-    def features(self, images: ImageSet, backbone: str, layer: str = "pool") -> NDArray[np.float32]:
-        """Return (N, D) float32 features of a set of the case, from the shared store.
+    @overload
+    def features(
+        self, images: ImageSet, backbone: str, layer: str = "pool"
+    ) -> NDArray[np.float32]: ...
+
+    @overload
+    def features(
+        self, images: ImageSet, backbone: str, layer: tuple[str, ...] | list[str]
+    ) -> tuple[NDArray[np.float32], ...]: ...
+
+    def features(self, images: ImageSet, backbone: str, layer: Layers = "pool") -> Any:
+        """Return float32 features of a set of the case, from the shared store, memory-mapped.
+
+        Args:
+            images: a set of the case, or some rows of one.
+            backbone: name of a frozen feature extractor; see ``bench list backbones``.
+            layer: ``pool``, (N, D), what the backbone gives as the image's vector. ``tokens``,
+                (N, T, D), the last feature map before pooling: T positions of a convolutional
+                network, T patches of a ViT without its class token. ``blockK``, (N, D), the mean
+                over the patches after block K of a ViT; ``stageK``, (N, D), the mean over the
+                positions after stage K of timm's ``feature_info``; K counts from 1.
+                ``blockK:tokens`` and ``stageK:tokens``, (N, T, D), the same before the mean.
+                Several layers, as a tuple or list, come from one pass as a tuple of arrays.
 
         Raises:
-            ValueError: the backbone is unknown or its weights are not at hand.
+            ValueError: the backbone or layer is unknown, or the weights are not at hand.
         """
 
     def neighbours(

@@ -185,15 +185,15 @@ class LocalEngine:
                 costs.said.append(event["log"])
 
         try:
-            shard = self.features.features(
-                job.scratch, message["set_name"], message["backbone"], message["layer"], listen
+            found = self.features.features(
+                job.scratch, message["set_name"], message["backbone"], message["layers"], listen
             )
         except (BenchError, FeatureError) as error:
             return {"error": str(error)}
-        costs.hits += shard.hits
-        costs.misses += shard.misses
-        costs.weights[shard.weights.backbone] = shard.weights
-        return {"path": str(shard.path)}
+        costs.hits += found.hits
+        costs.misses += found.misses
+        costs.weights[found.weights.backbone] = found.weights
+        return {"paths": [str(path) for path in found.paths]}
 
     def _start(self, channel: socket.socket, log: int) -> Worker:
         if self.settings.device == "cpu":

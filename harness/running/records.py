@@ -77,7 +77,7 @@ class WeightFacts(_Facts):
 
 
 class CacheFacts(_Facts):
-    """Images whose features were in the store, and those that had to be computed."""
+    """Images whose features were in the store, and those computed; each layer counts them anew."""
 
     hits: int = 0
     misses: int = 0

@@ -27,6 +27,7 @@ from harness.features.store import map_rows
 from harness.method import (
     Budget,
     ImageSet,
+    Layers,
     Metric,
     Prediction,
     Questions,
@@ -53,16 +54,18 @@ class WorkerTools(Tools):
         self._channel = channel
         self._made: dict[str, Any] = {}
 
-    def features(self, images: ImageSet, backbone: str, layer: str = "pool") -> NDArray[np.float32]:
+    def features(self, images: ImageSet, backbone: str, layer: Layers = "pool") -> Any:
         """See :meth:`harness.method.Tools.features`."""
-        request = {"set_name": images.name, "backbone": backbone, "layer": layer}
+        layers = [layer] if isinstance(layer, str) else list(layer)
+        request = {"set_name": images.name, "backbone": backbone, "layers": layers}
         self._channel.send({"say": "features", **request})
         answer = self._channel.receive()
         assert answer is not None
         if "error" in answer:
             raise ValueError(answer["error"])
-        rows = map_rows(Path(answer["path"]))
-        return rows if images.rows is None else rows[images.rows]
+        whole = [map_rows(Path(path)) for path in answer["paths"]]
+        found = tuple(rows if images.rows is None else rows[images.rows] for rows in whole)
+        return found[0] if isinstance(layer, str) else found
 
     def neighbours(
         self,
