@@ -1,35 +1,37 @@
-"""What is measured of an image: its latent vector, its reconstruction, its handcrafted features."""
+"""What is measured of an image: the latent vector and the handcrafted features."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import mse_loss
 
 from bench_handcrafted_forest.autoencoder import LATENT, Autoencoder, rgb
 from bench_handcrafted_forest.features import FEATURES, handcrafted
 from harness.method import Tools
 
 NAMES = (*(f"latent_{number}" for number in range(LATENT)), *FEATURES)  # of the 560 features
-CHUNK = 64  # images at a time, for memory
+CHUNK = 32  # images at a time, for memory
+
+Pixels = NDArray[np.uint8]  # (N, side, side)
 
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """What is measured of N images.
+    """N images and what is measured of them.
 
     Attributes:
+        pixels: (N, side, side) uint8.
         features: (N, 560) float64, the latent vector and then the handcrafted features.
-        error: (N,) float64, mean squared error of the reconstruction on the scale of [0, 1].
     """
 
+    pixels: Pixels
     features: NDArray[np.float64]
-    error: NDArray[np.float64]
 
     @property
     def latent(self) -> NDArray[np.float64]:
@@ -38,24 +40,33 @@ class Description:
 
     def __getitem__(self, rows: NDArray[Any]) -> Description:
         """Return the description of the images at ``rows``."""
-        return Description(self.features[rows], self.error[rows])
+        return Description(self.pixels[rows], self.features[rows])
 
-    @classmethod
-    def joined(cls, parts: Iterable[Description]) -> Description:
-        """Return the description of several sets of images as one."""
-        features, errors = zip(*((part.features, part.error) for part in parts), strict=True)
-        return cls(np.concatenate(features), np.concatenate(errors))
+
+def describe(pixels: Pixels, network: Autoencoder, tools: Tools) -> Description:
+    """Describe images by a trained network and by the handcrafted features."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        waiting = [threads.submit(handcrafted, chunk) for chunk in _chunks(pixels)]
+        crafted = [done.result() for done in tools.progress(waiting, "handcrafted features")]
+    latent = _per_image(network.encoder, pixels, tools)
+    return Description(pixels, np.hstack([latent, np.concatenate(crafted)]))
+
+
+def reconstruction_errors(
+    pixels: Pixels, network: Autoencoder, tools: Tools
+) -> NDArray[np.float64]:
+    """Return the mean squared error with which each image is reconstructed, (N,), of [0, 1]."""
+    return _per_image(lambda rgb: (network(rgb) - rgb).square().mean((1, 2, 3)), pixels, tools)
 
 
 @torch.inference_mode()
-def describe(pixels: NDArray[np.uint8], network: Autoencoder, tools: Tools) -> Description:
-    """Describe (N, side, side) images by a trained network and by the handcrafted features."""
-    parts = []
-    for start in tools.progress(range(0, len(pixels), CHUNK), "features"):
-        chunk = pixels[start : start + CHUNK]
-        images = rgb(torch.from_numpy(chunk), tools.device)
-        latent = network.encoder(images)
-        error = mse_loss(network.decoder(latent), images, reduction="none").mean((1, 2, 3))
-        features = np.hstack([latent.cpu().numpy(), handcrafted(chunk)])
-        parts.append(Description(features, error.cpu().numpy().astype(float)))
-    return Description.joined(parts)
+def _per_image(
+    measure: Callable[[torch.Tensor], torch.Tensor], pixels: Pixels, tools: Tools
+) -> NDArray[np.float64]:
+    parts = (measure(rgb(torch.from_numpy(part), tools.device)) for part in _chunks(pixels))
+    return torch.cat([part.cpu() for part in parts]).double().numpy()
+
+
+def _chunks(pixels: Pixels) -> Iterator[Pixels]:
+    for start in range(0, len(pixels), CHUNK):
+        yield pixels[start : start + CHUNK]

@@ -15,7 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from bench_handcrafted_forest.autoencoder import Autoencoder, train_autoencoder
-from bench_handcrafted_forest.description import NAMES, Description, describe
+from bench_handcrafted_forest.description import (
+    NAMES,
+    Description,
+    describe,
+    reconstruction_errors,
+)
 from harness.method import (
     Access,
     Field,
@@ -55,7 +60,7 @@ class _Forest(Method):
     name = "handcrafted"
     task = Task.MEMBERSHIP
     access = frozenset({Access.POOL, Access.LABELS})
-    demo = {"side": 64, "width": 8, "epochs": 2, "learning_rate": 1e-3}
+    demo = {"side": 64, "width": 4, "epochs": 1, "batch": 16, "learning_rate": 1e-3}
 
     side: int = Field(128, ge=16, multiple_of=8, description="pixels that images are resized to")
     interpolation: Literal["bilinear", "nearest"] = Field(
@@ -76,19 +81,24 @@ class _Forest(Method):
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
         """Score each image by the forest's probability that it was used."""
-        rule, threshold, network = tools.cached(
-            "rule", lambda: self._learn(questions.generated, tools)
+        network, rule, threshold = tools.cached(
+            "learnt", lambda: self._learn(questions.generated, tools)
         )
         scores = rule(describe(self._resized(questions.unknown), network, tools))
         return Prediction(scores, (scores > threshold).astype(int))
 
     @abstractmethod
     def _decide(
-        self, synthetic: Description, reals: Description, labels: NDArray[Any], tools: Tools
+        self,
+        synthetic: Description,
+        reals: Description,
+        labels: NDArray[Any],
+        network: Autoencoder,
+        tools: Tools,
     ) -> tuple[Rule, float]:
         """Return a rule learnt from labelled reals, and the score above which it says used."""
 
-    def _learn(self, generated: ImageSet, tools: Tools) -> tuple[Rule, float, Autoencoder]:
+    def _learn(self, generated: ImageSet, tools: Tools) -> tuple[Autoencoder, Rule, float]:
         training = self._training
         pools = np.concatenate([self._resized(pool) for pool in (training.generated, generated)])
         network = Autoencoder(self.side, self.width, self.rectified).to(tools.device)
@@ -101,11 +111,10 @@ class _Forest(Method):
             tools=tools,
         )
         used, not_used = (self._resized(reals) for reals in (training.used, training.not_used))
-        synthetic, reals = (
-            describe(pixels, network, tools) for pixels in (pools, np.concatenate([used, not_used]))
-        )
         labels = np.repeat([1, 0], [len(used), len(not_used)])
-        return *self._decide(synthetic, reals, labels, tools), network
+        synthetic = describe(pools, network, tools)
+        reals = describe(np.concatenate([used, not_used]), network, tools)
+        return network, *self._decide(synthetic, reals, labels, network, tools)
 
     def _resized(self, images: ImageSet) -> NDArray[np.uint8]:
         """Return the images as (N, side, side) uint8."""
@@ -118,9 +127,7 @@ class _Forest(Method):
         pixels: NDArray[np.uint8] = (255 * grey[:, 0]).round().to(torch.uint8).numpy()
         return pixels
 
-    def _ranked(
-        self, reals: Description, labels: NDArray[Any], seed: int, tools: Tools
-    ) -> NDArray[np.intp]:
+    def _ranked(self, reals: Description, labels: NDArray[Any], seed: int) -> NDArray[np.intp]:
         """Return the columns of the features that a forest finds most telling, the best first."""
         forest = _grown(self.ranking_trees, reals.features, labels, seed)
         return np.argsort(-forest.feature_importances_, kind="stable")[: self.top]
@@ -147,19 +154,23 @@ class HandcraftedForest(_Forest):
     folds: int = Field(5, ge=2, description="folds of the threshold's cross-validation")
 
     def _decide(
-        self, synthetic: Description, reals: Description, labels: NDArray[Any], tools: Tools
+        self,
+        synthetic: Description,
+        reals: Description,
+        labels: NDArray[Any],
+        network: Autoencoder,
+        tools: Tools,
     ) -> tuple[Rule, float]:
         def learnt(rows: NDArray[Any]) -> Rule:
             return self._forest(synthetic, reals[rows], labels[rows], tools.seed)
 
-        groups = _groups(self._training)
         held_out = out_of_fold(
             labels,
-            groups,
-            lambda train, held: learnt(train)(reals[held]),
-            self.folds,
-            tools.seed,
-            tools.log,
+            _groups(self._training.used, self._training.not_used),
+            lambda rows, held: learnt(rows)(reals[held]),
+            folds=self.folds,
+            seed=tools.seed,
+            log=tools.log,
         )
         return learnt(np.arange(len(labels))), best_kappa_threshold(held_out, labels)
 
@@ -206,20 +217,36 @@ class HandcraftedForestAsCoded(_Forest):
     ranking_trees: int = Field(200, ge=1, description="trees of the forest that ranks the features")
 
     def _decide(
-        self, synthetic: Description, reals: Description, labels: NDArray[Any], tools: Tools
+        self,
+        synthetic: Description,
+        reals: Description,
+        labels: NDArray[Any],
+        network: Autoencoder,
+        tools: Tools,
     ) -> tuple[Rule, float]:
         from sklearn.covariance import EmpiricalCovariance
+        from sklearn.neighbors import NearestNeighbors
 
         top = self._ranked(reals, labels, CODE_SEED)
+        tools.log(f"ranked first: {', '.join(NAMES[column] for column in top)}")
         normal = EmpiricalCovariance().fit(synthetic.features[:, top])
+        # In double precision: the cosines of neighbours are too near 1 for single.
+        latents = NearestNeighbors(n_neighbors=1, metric="cosine").fit(synthetic.latent)
 
         def meta(images: Description) -> NDArray[np.float64]:
-            nearest, _ = tools.neighbours(images.latent, synthetic.latent, "cosine")
-            distance = normal.mahalanobis(images.features[:, top])
-            return np.column_stack([images.error, 1 - nearest[:, 0], distance])
+            errors = reconstruction_errors(images.pixels, network, tools)
+            distances, _ = latents.kneighbors(images.latent)
+            squared = normal.mahalanobis(images.features[:, top])
+            return np.column_stack([errors, distances, squared])
 
         forest = _grown(self.trees, meta(reals), labels, CODE_SEED)
         return lambda images: forest.predict_proba(meta(images))[:, 1], 0.5
+
+
+def _groups(*sets: ImageSet) -> NDArray[Any] | None:
+    """Return the patients of several sets in one, if they are known of all."""
+    known = [images.groups for images in sets if images.groups is not None]
+    return np.concatenate(known) if len(known) == len(sets) else None
 
 
 def _grown(
