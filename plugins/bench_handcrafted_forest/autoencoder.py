@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -79,8 +80,7 @@ class Autoencoder(nn.Module):
 
 def _stages(channels: tuple[int, ...], change: Callable[[int, int], nn.Module]) -> list[nn.Module]:
     """Return a change of scale and a residual block for each step from channels to channels."""
-    steps = zip(channels, channels[1:], strict=False)
-    return [module for a, b in steps for module in (change(a, b), ResidualBlock(b))]
+    return [module for a, b in pairwise(channels) for module in (change(a, b), ResidualBlock(b))]
 
 
 def _initialise(module: nn.Module) -> None:

@@ -60,7 +60,7 @@ class _Forest(Method):
     name = "handcrafted"
     task = Task.MEMBERSHIP
     access = frozenset({Access.POOL, Access.LABELS})
-    demo = {"side": 64, "width": 4, "epochs": 1, "batch": 16, "learning_rate": 1e-3}
+    demo = {"side": 64, "width": 4, "epochs": 1, "learning_rate": 1e-3}
 
     side: int = Field(128, ge=16, multiple_of=8, description="pixels that images are resized to")
     interpolation: Literal["bilinear", "nearest"] = Field(
@@ -150,6 +150,8 @@ class HandcraftedForest(_Forest):
         "the threshold has the best kappa of out-of-fold probabilities; the paper leaves the "
         "folds open, and optimises F1 too",
     )
+
+    demo = {**_Forest.demo, "ranking_trees": 50, "folds": 3}
 
     folds: int = Field(5, ge=2, description="folds of the threshold's cross-validation")
 
