@@ -4,7 +4,7 @@ import torch
 from sklearn import covariance, ensemble
 
 from bench_handcrafted_forest.method import bench_methods
-from harness.method import Budget, Questions
+from harness.method import Budget, ImageSet, Questions
 from support import leaky_case
 
 METHODS = {method.name: method for method in bench_methods()}
@@ -88,3 +88,20 @@ def test_the_paper_budget_as_coded(grown, tools):
 def test_the_defaults_are_the_papers():
     method = METHODS["handcrafted-forest"].within(Budget.PAPER)
     assert (method.epochs, method.batch, method.width, method.top) == (50, 32, 32, 20)
+
+
+def test_the_features_are_ranked_anew_within_each_fold(grown, tools):
+    method, questions = fitted("handcrafted-forest", tools, folds=3, **TINY)
+    method.score(questions, tools)
+    rankings = [seen[-1] for seen in grown if seen[-1] == (16, 560) or seen[-1] == (24, 560)]
+    assert rankings == [(16, 560)] * 3 + [(24, 560)]  # two thirds of 24 reals, then all
+
+
+def test_images_are_resized_with_antialiasing_or_to_their_nearest_pixels():
+    pixels = np.kron(np.arange(256).reshape(16, 16), np.array([[1, 1], [1, 0]])).astype(np.uint8)
+    images = ImageSet(pixels[None], "training.used")
+    nearest = METHODS["handcrafted-forest-as-coded"](side=16)._resized(images)
+    assert set(np.unique(nearest)) <= set(np.unique(pixels))
+    smooth = METHODS["handcrafted-forest"](side=16)._resized(images)
+    assert smooth.mean() == pytest.approx(pixels.mean(), rel=0.02)
+    assert nearest.shape == smooth.shape == (1, 16, 16)
