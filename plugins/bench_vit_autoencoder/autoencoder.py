@@ -59,7 +59,7 @@ class AutoencoderMethod(Method):
     def _pretrain(self, encoder: nn.Module, training: Training, tools: Tools) -> None:
         """Train the encoder as a classifier of the auxiliary set's classes, where there is one."""
         if training.auxiliary is None:
-            tools.log("no auxiliary set (bench run --auxiliary NAME): the encoder is not pretrained")
+            tools.log("no auxiliary set (bench run --auxiliary NAME): the encoder is untrained")
             return
         images, labels = merged(training.auxiliary)
         classes = torch.from_numpy(labels).to(tools.device)

@@ -47,12 +47,12 @@ class ViTAutoencoder(AutoencoderMethod):
     )
     demo = {
         "side": 64,
-        "patch": 8,
-        "width": 96,
-        "depth": 3,
-        "heads": 3,
-        "pretraining_epochs": 4,
-        "epochs": 4,
+        "patch": 14,
+        "width": 64,
+        "depth": 2,
+        "heads": 2,
+        "pretraining_epochs": 3,
+        "epochs": 3,
         "batch": 16,
         "learning_rate": 1e-3,
     }
@@ -138,8 +138,8 @@ class ViTAutoencoder(AutoencoderMethod):
         self._regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
         def score_of(learnt, held):
-            return (
-                self._regression.fit(latents[learnt], used[learnt]).decision_function(latents[held])
+            return self._regression.fit(latents[learnt], used[learnt]).decision_function(
+                latents[held]
             )
 
         scores = out_of_fold(

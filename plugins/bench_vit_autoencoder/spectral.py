@@ -34,7 +34,7 @@ class AutoencoderSpectral(AutoencoderMethod):
         "of the ViT autoencoder's pre-training, dropout is 0.1",
     )
     demo = {
-        "side": 64,
+        "side": 32,
         "filters": (8, 16, 32, 64),
         "pretraining_epochs": 4,
         "epochs": 4,
@@ -62,7 +62,7 @@ class AutoencoderSpectral(AutoencoderMethod):
         self._known = np.concatenate([self._latents(self._autoencoder, s, tools) for s in reals])
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
-        """Cluster the questions with the labelled reals; positive scores are of the used cluster."""
+        """Cluster the questions with the labelled reals; above 0 is the used cluster."""
         asked = self._latents(self._autoencoder, questions.unknown, tools)
         leaning = lean(np.concatenate([self._known, asked]), self.clustering, tools.seed)
         known, asked_leaning = np.split(leaning, [len(self._known)])
