@@ -100,7 +100,9 @@ class FeatureService:
         weights, extractor = self._load(backbone)
         check_layers(backbone, extractor, layers)
         lacking = sorted({name for name in layers if opened.lacks(backbone, name, set_name)})
-        keys = [Key(weights, name, extractor.preprocessing, self.precision) for name in lacking]
+        keys = [
+            Key(weights, name, extractor.preprocessing, extractor.precision) for name in lacking
+        ]
         new = []
         for name, images in opened.sets.items() if keys else ():
             for layer, found in zip(lacking, self._extract(keys, images, extractor), strict=True):
