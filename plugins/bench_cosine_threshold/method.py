@@ -133,7 +133,9 @@ class CosineThresholdGrid(_Cosine):
             return (reals[held] - reals[learnt].mean()) / deviation
 
         labels, groups = self._labels(), _groups(self._training)
-        deviations = out_of_fold(labels, groups, above_mean, self.folds, tools.seed, tools.log)
+        deviations = out_of_fold(
+            labels, groups, above_mean, folds=self.folds, seed=tools.seed, log=tools.log
+        )
         alpha = max(self.grid, key=lambda alpha: cohen_kappa_score(labels, deviations > alpha))
         tools.log(f"alpha {alpha} has the best kappa on held-out training reals")
         return alpha
@@ -163,10 +165,9 @@ class CosineThresholdBoth(_Cosine):
         )
         threshold = _threshold(self._reals(questions.generated, tools), self.alpha)
         bars = np.maximum(tools.neighbours(pool, not_used, "dot")[0], threshold)
-        # max over G of (f(R), f(G)) - bar(G) is a search for the largest dot product.
-        margins, _ = tools.neighbours(
-            np.hstack([asked, np.ones((len(asked), 1), np.float32)]), np.hstack([pool, -bars]), "dot"
-        )
+        # A further column turns max over G of cos(G, R) - bar(G) into a largest dot product.
+        raised = np.hstack([asked, np.ones((len(asked), 1), np.float32)])
+        margins, _ = tools.neighbours(raised, np.hstack([pool, -bars]), "dot")
         return Prediction(margins[:, 0], (margins[:, 0] > 0).astype(int))
 
 

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from harness.learning import Backbone
+
 
 class SiameseNetwork(nn.Module):
     """Score of a pair of images: large when the second may stem from the first.
@@ -54,11 +56,15 @@ class SiameseNetwork(nn.Module):
 class Positions(nn.Module):
     """A trainable backbone whose feature maps are read before they are pooled."""
 
-    def __init__(self, backbone: nn.Module) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         """Take a network as ``tools.network`` returns it."""
         super().__init__()
         self.backbone = backbone
 
     def forward(self, grey: Tensor) -> Tensor:
         """Turn (B, 1, H, W) grey in [0, 1] into feature maps (B, T, D)."""
-        raise NotImplementedError
+        body = self.backbone.body
+        last: Tensor = body.forward_features(self.backbone.normalised(grey))
+        if last.ndim == 3:  # of a ViT
+            return last[:, body.num_prefix_tokens :]
+        return last.flatten(2).mT

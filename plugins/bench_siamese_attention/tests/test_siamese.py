@@ -83,7 +83,7 @@ def test_a_real_is_paired_with_its_nearest_generated_images():
 
 
 def test_a_small_pool_is_paired_whole():
-    training, questions, truth = leaky_case()
+    _, questions, truth = leaky_case()
     small = Questions({"unknown": questions.unknown, "generated": questions.generated[[0, 1]]})
     assert answer(small, candidates=10, epochs=1)[0].scores.shape == (len(truth),)
 
