@@ -1,18 +1,52 @@
+from pathlib import Path
+from tempfile import mkdtemp
+
 import numpy as np
 import pytest
+import timm
 import torch
 from pydantic import ValidationError
+from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
 from bench_siamese_attention.method import SiameseAttention, bench_methods
 from harness.features.backbones import find_backbone
+from harness.learning import Backbone
 from harness.method import Budget, ImageSet, Questions
 from support import InProcessTools, leaky_case
 
 SMALL = {"width": 16, "heads": 2, "epochs": 20, "rate": 3e-3, "folds": 2, "candidates": 3}
 
 
-class PatchTools(InProcessTools):
+class TrainingTools(InProcessTools):
+    """Tools of a cell in which networks are trained."""
+
+    precision = "fp32"
+    folder: Path  # set for every test
+
+    def __init__(self):
+        super().__init__()
+        self.checkpoints = Path(mkdtemp(dir=self.folder))
+
+    def network(self, backbone):
+        """Return timm's miniature of a ResNet or a ViT, with random weights."""
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            body = timm.create_model(backbone, num_classes=0)
+        weights = self.checkpoints / f"{backbone}.safetensors"
+        save_file(body.state_dict(), weights)
+        return Backbone(
+            path=str(weights), architecture=backbone, any_side="vit" in backbone, side=160,
+            mean=[0.5] * 3, deviation=[0.2] * 3,
+        )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _checkpoints(tmp_path, monkeypatch):
+    monkeypatch.setattr(TrainingTools, "folder", tmp_path, raising=False)
+
+
+class PatchTools(TrainingTools):
     """Tools whose feature maps are the patches of an image, 4 x 4 pixels each."""
 
     def features(self, images, backbone, layer="pool"):
@@ -25,7 +59,7 @@ class PatchTools(InProcessTools):
         return patches.reshape(len(images), side**2, 16).astype(np.float32) / 255
 
 
-class RandomTools(InProcessTools):
+class RandomTools(TrainingTools):
     """Tools that run the backbones themselves, on random weights."""
 
     def features(self, images, backbone, layer="pool"):
@@ -116,5 +150,19 @@ def test_the_paper_budget_trains_on_the_maps_of_resnet50():
     assert np.isfinite(prediction.scores).all()
 
 
-def test_fine_tuning_changes_the_encoder_and_freezing_does_not_touch_it():
-    raise NotImplementedError
+@pytest.mark.parametrize(("backbone", "positions"), [("test_resnet", 1), ("test_vit", 4)])
+def test_fine_tuning_trains_the_encoder_on_the_images(backbone, positions):
+    training, questions, truth = leaky_case()
+    changes = {"backbone": backbone, "fine_tune": True, "side": 32, "backbone_rate": 1e-2}
+    method = SiameseAttention.within(Budget.PAPER, {**SMALL, "epochs": 1, **changes})
+    method.fit(training, tools := PatchTools())
+    pairs = method._pairs([training.used, training.not_used], questions.generated, tools)
+    assert pairs.reals(torch.arange(24)).shape == (24, 1, 32, 32)
+    network = method._learn(pairs, np.repeat([1, 0], 12), "all", tools)
+    assert network.maps(pairs.reals(torch.arange(5))).shape == (5, positions, 16)
+    before = dict(tools.network(backbone).body.named_parameters())
+    after = dict(network.encoder.backbone.body.named_parameters())
+    assert before.keys() == after.keys()
+    assert sum(not torch.equal(before[name], after[name]) for name in before) > len(before) / 2
+    prediction = method.score(questions, PatchTools())
+    assert prediction.scores.shape == (len(truth),)
