@@ -1,3 +1,4 @@
+from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -59,13 +60,20 @@ class PatchTools(TrainingTools):
         return patches.reshape(len(images), side**2, 16).astype(np.float32) / 255
 
 
+@cache
+def loaded(backbone):
+    return find_backbone(backbone, {}, {}).load("cpu", "fp32")
+
+
 class RandomTools(TrainingTools):
     """Tools that run the backbones themselves, on random weights."""
 
     def features(self, images, backbone, layer="pool"):
-        extractor = find_backbone(backbone, {}, {}).load("cpu", "fp32")
         layers = [layer] if isinstance(layer, str) else list(layer)
-        found = [rows.numpy() for rows in extractor(torch.from_numpy(images.pixels.copy()), layers)]
+        found = [
+            rows.numpy()
+            for rows in loaded(backbone)(torch.from_numpy(images.pixels.copy()), layers)
+        ]
         return found[0] if isinstance(layer, str) else tuple(found)
 
 
