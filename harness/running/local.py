@@ -43,6 +43,7 @@ class Settings:
     precision: str
     threads: int
     weights: Mapping[str, Path]  # given by --weights NAME=FILE
+    watched: bool = False  # whether workers note what they write outside their own folders
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,8 @@ class Answer:
     hits: int = 0
     misses: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
+    written: tuple[str, ...] = ()  # paths outside the worker's own folders, where it is watched
+    peak_bytes: int | None = None  # largest resident memory of a worker that ended well
 
 
 class LocalEngine:
@@ -88,6 +91,12 @@ class LocalEngine:
         self._start_template()
         _ = self.features
 
+    def renew(self) -> None:
+        """End the template, so that the next worker has nothing in common with those before it."""
+        if self._template is not None:
+            self._template.close()
+            self._template = None
+
     def run(self, cell: Cell, case: Case, progress: Progress) -> Answer:
         """Have one case answered by a worker.
 
@@ -114,8 +123,7 @@ class LocalEngine:
 
     def close(self) -> None:
         """End all processes of the run and remove its folder."""
-        if self._template is not None:
-            self._template.close()
+        self.renew()
         if self._features is not None:
             self._features.close()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -141,6 +149,7 @@ class LocalEngine:
             checkpoints=str(self._checkpoints(cell, sealed)),
             sets={name: str(s.path) for name, s in sealed.items()},
             groups={name: s.groups for name, s in sealed.items() if s.groups is not None},
+            watched=self.settings.watched,
         )
 
     def _checkpoints(self, cell: Cell, sealed: Mapping[str, SealedSet]) -> Path:
@@ -282,6 +291,8 @@ def _outcome(
         scores = np.array(last["scores"], np.float64)
         labels = np.array(last["labels"])
         seconds = {"fit": float(last["fit"]), "score": float(last["score"])}
+        spent["written"] = tuple(map(str, last["written"]))
+        spent["peak_bytes"] = int(last["peak_bytes"])
     except (KeyError, TypeError, ValueError) as error:
         return Answer(Status.FAILED, f"the answer is not readable: {error}", log, **spent)
     return Answer(Status.OK, None, (), scores, labels, seconds=seconds, **spent)

@@ -38,6 +38,7 @@ from harness.method import (
     Training,
 )
 from harness.running.job import Job
+from harness.running.watching import peak_bytes, watch_writes
 
 T = TypeVar("T")
 
@@ -124,8 +125,11 @@ def main(end: socket.socket) -> None:
     assert message is not None
     job = Job(**message)
     _settle(job)
+    written = watch_writes(job.scratch, job.checkpoints) if job.watched else []
     try:
-        channel.send({"say": "prediction", **_answer(job, channel)})
+        answer = _answer(job, channel)
+        seen = {"written": written, "peak_bytes": peak_bytes()}
+        channel.send({"say": "prediction", **answer, **seen})
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
