@@ -14,6 +14,7 @@ from bench_siamese_attention.method import SiameseAttention, bench_methods
 from harness.features.backbones import find_backbone
 from harness.learning import Backbone
 from harness.method import Budget, ImageSet, Questions
+from harness.testing import CHECKS, check_method
 from support import InProcessTools, leaky_case
 
 SMALL = {"width": 16, "heads": 2, "epochs": 20, "rate": 3e-3, "folds": 2, "candidates": 3}
@@ -174,3 +175,9 @@ def test_fine_tuning_trains_the_encoder_on_the_images(backbone, positions):
     assert sum(not torch.equal(before[name], after[name]) for name in before) > len(before) / 2
     prediction = method.score(questions, PatchTools())
     assert prediction.scores.shape == (len(truth),)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("check", CHECKS)
+def test_it_behaves(check):
+    check_method("siamese-resnet50", checks=[check])
