@@ -183,11 +183,12 @@ def _distances(product: Product) -> torch.Tensor:
 def _pair_distances(product: Product, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
     """Return the Euclidean distances of pairs of a query and a row of the block."""
     step = max(1, PAIRS_BYTES // (4 * product.block.shape[1]))
-    parts = [
-        torch.linalg.vector_norm(product.queries[own] - product.block[other], dim=1)
-        for own, other in zip(rows.split(step), columns.split(step), strict=True)
-    ]
-    return torch.cat(parts)
+    distances = product.near.new_empty(len(rows))
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        differences = product.queries[rows[part]] - product.block[columns[part]]
+        torch.linalg.vector_norm(differences, dim=1, out=distances[part])
+    return distances
 
 
 def _best(near: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:

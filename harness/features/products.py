@@ -84,4 +84,5 @@ def _multiply(
 
 
 def _norms(rows: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.vector_norm(rows, dim=1).clamp(min=1e-12)
+    norms: torch.Tensor = torch.linalg.vector_norm(rows, dim=1)
+    return norms.clamp(min=1e-12)
