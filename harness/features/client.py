@@ -29,6 +29,14 @@ class Features:
     misses: int
 
 
+@dataclass(frozen=True)
+class Export:
+    """A network with its weights, for who builds and trains it elsewhere."""
+
+    description: dict[str, Any]  # what harness.learning.Backbone is made from
+    weights: Weights
+
+
 class FeatureError(Exception):
     """The service could not answer."""
 
@@ -83,6 +91,15 @@ class FeatureClient:
         answer = self._ask({"do": "features", **request, "layers": list(layers)}, listen)
         paths = tuple(map(Path, answer["paths"]))
         return Features(paths, Weights(**answer["weights"]), answer["hits"], answer["misses"])
+
+    def network(self, backbone: str) -> Export:
+        """Have a backbone's network written to a file that anyone may map.
+
+        Raises:
+            BenchError: the backbone is unknown or no network, or its weights cannot be had.
+        """
+        answer = self._ask({"do": "network", "backbone": backbone})
+        return Export(answer["network"], Weights(**answer["weights"]))
 
     def close(self) -> None:
         """End the service."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import timm
 import torch
+from safetensors.torch import save
 from timm.data import resolve_data_config
-from timm.models import load_state_dict
+from timm.models import VisionTransformer, load_state_dict
 from torch import nn
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transform
@@ -18,6 +19,7 @@ from torchvision.transforms.v2 import functional as transform
 from harness.errors import BenchError, did_you_mean
 from harness.features.backbones import AS_MAP, POOL, TOKENS
 from harness.features.hub import full_name
+from harness.files import atomic
 
 
 class PixelExtractor:
@@ -115,6 +117,24 @@ def _inner_layers(network: Any) -> dict[str, int]:
     reductions = [entry["reduction"] for entry in network.feature_info]
     kind = "block" if len(set(reductions)) == 1 else "stage"
     return {f"{kind}{index + 1}": index for index in range(len(reductions))}
+
+
+def export(extractor: NetworkExtractor, path: Path) -> dict[str, Any]:
+    """Write a network's weights to ``path``, unless they are there, and describe the rest."""
+    network: Any = extractor.network
+    if not path.exists():
+        tensors = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+        with atomic(path) as stream:
+            stream.write(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+    config = network.pretrained_cfg
+    return {
+        "path": str(path),
+        "architecture": ".".join(filter(None, (config["architecture"], config.get("tag")))),
+        "any_side": isinstance(network, VisionTransformer),
+        "side": extractor.side,
+        "mean": extractor.mean.flatten().tolist(),
+        "deviation": extractor.deviation.flatten().tolist(),
+    }
 
 
 def from_file(name: str, path: Path, *, renamed: bool = False) -> nn.Module:

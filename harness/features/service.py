@@ -26,8 +26,10 @@ from numpy.typing import NDArray
 from harness.channel import Channel, ChannelClosedError
 from harness.errors import BenchError, describe
 from harness.features.backbones import Backbone, Extractor, check_layers, find_backbone
+from harness.features.networks import NetworkExtractor, export
 from harness.features.store import Extraction, FeatureStore, Key
 from harness.features.weights import Weights
+from harness.files import cache_dir, json_digest
 from harness.plugins import load_trusted
 
 BATCH = 32  # fixed and padded, so that an image's features do not depend on its neighbours
@@ -77,6 +79,8 @@ class FeatureService:
                     return self._open(**request)
                 case "features":
                     return self._features(**request)
+                case "network":
+                    return self._network(**request)
                 case other:
                     raise ValueError(f"unknown request {other!r}")
         except BenchError as error:
@@ -114,6 +118,13 @@ class FeatureService:
             "hits": sum(found.hits for found in new),
             "misses": sum(found.misses for found in new),
         }
+
+    def _network(self, backbone: str) -> dict[str, Any]:
+        weights, extractor = self._load(backbone)
+        if not isinstance(extractor, NetworkExtractor):
+            raise BenchError(f"backbone {backbone} is no network that could be trained")
+        path = cache_dir() / "networks" / f"{json_digest(asdict(weights))[:32]}.safetensors"
+        return {"network": export(extractor, path), "weights": asdict(weights)}
 
     def _backbone(self, name: str) -> Backbone:
         return find_backbone(name, self.packaged, self.files)

@@ -41,6 +41,7 @@ class MethodFacts(_Facts):
     budget: Budget
     access: tuple[Access, ...]
     control: bool
+    stands_for: tuple[str, ...] = ()  # variants that these parameters make equal to it
 
 
 class DatasetFacts(_Facts):
@@ -93,6 +94,7 @@ class Record(_Facts):
     task: Task
     method: MethodFacts
     dataset: DatasetFacts
+    auxiliary: DatasetFacts | None = None  # the external labelled set that the method was given
     protocol: str
     seed: int
     status: Status

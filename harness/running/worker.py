@@ -25,6 +25,7 @@ from harness.errors import describe
 from harness.features.neighbours import nearest, row_statistics
 from harness.features.residency import Residency
 from harness.features.store import map_rows
+from harness.learning import Backbone
 from harness.method import (
     Budget,
     ImageSet,
@@ -47,11 +48,13 @@ class WorkerTools(Tools):
 
     def __init__(self, job: Job, channel: Channel) -> None:
         self.device = job.device
+        self.precision = job.precision
         self.seed = job.seed
         self.rng = np.random.default_rng(job.seed)
         self.budget = Budget(job.budget)
         self.classes = job.classes
         self.scratch = Path(job.scratch)
+        self.checkpoints = Path(job.checkpoints)
         self._channel = channel
         self._made: dict[str, Any] = {}
         self._maps: dict[Path, NDArray[np.float32]] = {}  # one of each shard: its tiles may stay
@@ -74,6 +77,15 @@ class WorkerTools(Tools):
         if shard not in self._maps:
             self._maps[shard] = map_rows(shard)
         return self._maps[shard]
+
+    def network(self, backbone: str) -> Backbone:
+        """See :meth:`harness.method.Tools.network`."""
+        self._channel.send({"say": "network", "backbone": backbone})
+        answer = self._channel.receive()
+        assert answer is not None
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        return Backbone(**answer["network"]).to(self.device)
 
     def neighbours(
         self,
@@ -155,9 +167,14 @@ def _answer(job: Job, channel: Channel) -> dict[str, Any]:
     }
 
 
+def _image_set(name: str, path: str, groups: list[int] | None) -> ImageSet:
+    told = None if groups is None else np.array(groups, np.int64)
+    return ImageSet(np.load(path, mmap_mode="r"), name, groups=told)
+
+
 def _part(job: Job, part: str) -> dict[str, ImageSet]:
     return {
-        name.removeprefix(f"{part}."): ImageSet(np.load(path, mmap_mode="r"), name)
+        name.removeprefix(f"{part}."): _image_set(name, path, job.groups.get(name))
         for name, path in job.sets.items()
         if name.startswith(f"{part}.")
     }

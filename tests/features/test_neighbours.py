@@ -27,7 +27,7 @@ def rows(seed, n, width=5):
     st.sampled_from(METRICS), st.integers(0, 99), st.integers(1, 12), st.integers(1, 20),
     st.integers(1, 4),
 )  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_neighbours_are_those_of_the_full_distance_matrix(metric, seed, n, m, k):
     queries, pool = rows(seed, n), rows(seed + 1, m)
     k = min(k, m)
@@ -40,7 +40,7 @@ def test_neighbours_are_those_of_the_full_distance_matrix(metric, seed, n, m, k)
 
 
 @given(st.integers(0, 99), st.integers(1, 9), st.integers(1, 12), st.sampled_from([80, 2**20]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_of_equally_near_rows_the_first_ones_come_first(seed, m, k, chunk):
     pool = np.random.default_rng(seed).integers(0, 2, (m, 2)).astype(np.float32)
     queries, k = rows(seed, 4, 2), min(k, m)
