@@ -59,8 +59,8 @@ def info(as_json: AsJson = False) -> None:
         used = datetime.fromtimestamp(held.used).astimezone().strftime("%Y-%m-%d %H:%M")
         size = f"{held.size / 1e6:,.1f}"
         table.add_row(
-            held.backbone, _shortened(held.datasets), held.source.partition(":")[0], held.layer, held.precision,
-            str(held.sets), size, used,
+            held.backbone, _shortened(held.datasets), held.source.partition(":")[0], held.layer,
+            held.precision, str(held.sets), size, used,
         )  # fmt: skip
     console = Console(highlight=False)
     if found:
