@@ -65,6 +65,11 @@ class FeatureClient:
             }
         )
 
+    @property
+    def pid(self) -> int:
+        """The process of the service, for whoever watches its memory."""
+        return self._process.pid
+
     def fetch(self, backbone: str) -> Weights:
         """Have the weights of a backbone on this machine.
 
