@@ -41,6 +41,7 @@ class Card(BaseModel):
     access: tuple[Access, ...]
     control: bool
     headline: bool
+    implementation: str  # variants of one class differ in name, access and parameters alone
     paper: str | None
     url: str | None
     runs: tuple[str, ...]

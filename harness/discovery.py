@@ -68,6 +68,7 @@ def _card(method: type[Method]) -> dict[str, Any]:
         "access": sorted(method.access),
         "control": method.control,
         "headline": method.headline,
+        "implementation": vars(method).get("implementation") or method.__qualname__,
         "paper": reference.paper if reference else None,
         "url": reference.url if reference else None,
         "runs": list(reference.runs) if reference else [],

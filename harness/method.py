@@ -23,7 +23,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ from harness.vocabulary import Access, Budget, Metric, Task
 
 if TYPE_CHECKING:
     import torch
+
+    from harness.learning import Backbone
 
 __all__ = [
     "Access",
@@ -53,6 +55,7 @@ __all__ = [
 
 T = TypeVar("T")
 Rows = NDArray[Any]  # (N, D) numbers
+Layers = str | tuple[str, ...] | list[str]  # of a backbone; one, or several in one pass
 
 
 class AccessError(AttributeError):
@@ -75,14 +78,21 @@ class ImageSet:
         pixels: (N, H, W) uint8, read-only and memory-mapped.
         name: the set's place in the case, such as ``training.used``; it says nothing of the images.
         rows: the rows of the whole set that this one holds, or ``None`` for all of them.
+        groups: (N,) int64, which images are of one patient: numbers without a meaning, the same in
+            all labelled sets of a case. ``None`` where that is not known or not told.
     """
 
     def __init__(
-        self, pixels: NDArray[np.uint8], name: str, rows: NDArray[np.intp] | None = None
+        self,
+        pixels: NDArray[np.uint8],
+        name: str,
+        rows: NDArray[np.intp] | None = None,
+        groups: NDArray[np.int64] | None = None,
     ) -> None:
         self.pixels = pixels
         self.name = name
         self.rows = rows
+        self.groups = groups
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -90,7 +100,8 @@ class ImageSet:
     def __getitem__(self, rows: slice | Sequence[int] | NDArray[Any]) -> ImageSet:
         """Return the images at ``rows`` (a slice, integers or booleans) as a set of their own."""
         whole = np.arange(len(self)) if self.rows is None else self.rows
-        return ImageSet(self.pixels[rows], self.name, whole[rows])
+        groups = None if self.groups is None else self.groups[rows]
+        return ImageSet(self.pixels[rows], self.name, whole[rows], groups)
 
     def tensor(
         self,
@@ -136,7 +147,8 @@ class _Part:
         return self._sets[name]
 
     def _classes(self, kind: str, access: Access) -> tuple[ImageSet, ...]:
-        indices = [int(name.removeprefix(f"{kind}/")) for name in self._sets if f"{kind}/" in name]
+        mine = [name for name in self._sets if name.startswith(f"{kind}/")]
+        indices = [int(name.removeprefix(f"{kind}/")) for name in mine]
         return tuple(self._one(f"{kind}/{c}", access) for c in range(max(indices, default=0) + 1))
 
 
@@ -144,7 +156,8 @@ class Training(_Part):
     """The labelled part of a case.
 
     Membership: ``generated``, ``used``, ``not_used`` and, with access *reference*, ``reference``.
-    Attribution: ``real_by_class`` and ``generated_by_class``, one set per training subset.
+    Attribution: ``real_by_class`` and ``generated_by_class``, one set per training subset. Both,
+    with access *auxiliary*: ``auxiliary``.
     """
 
     @property
@@ -166,6 +179,13 @@ class Training(_Part):
     def reference(self) -> ImageSet:
         """Real images known not to have trained it, for a method that asks for no used ones."""
         return self._one("reference", Access.REFERENCE)
+
+    @property
+    def auxiliary(self) -> tuple[ImageSet, ...] | None:
+        """An external labelled set, one set per class; ``None`` where the run names none."""
+        if not any(name.startswith("auxiliary/") for name in self._sets):
+            return None
+        return self._classes("auxiliary", Access.AUXILIARY)
 
     @property
     def real_by_class(self) -> tuple[ImageSet, ...]:
@@ -202,14 +222,16 @@ def granted(task: Task, access: Iterable[str]) -> dict[str, str]:
     A name that ends in ``/`` stands for one set per class.
     """
     access = set(access)
+    auxiliary = "training.auxiliary/"
+    sets = {auxiliary: auxiliary} if Access.AUXILIARY in access else {}
     if task is Task.ATTRIBUTION:
-        sets = {"questions.generated": "questions.generated"}
+        sets["questions.generated"] = "questions.generated"
         if Access.POOL in access:
             sets["training.generated/"] = "training.generated/"
         if Access.LABELS in access:
             sets["training.real/"] = "training.real/"
         return sets
-    sets = {"questions.unknown": "questions.unknown"}
+    sets["questions.unknown"] = "questions.unknown"
     if Access.POOL in access:
         sets["training.generated"] = "training.generated"
         sets["questions.generated"] = "questions.generated"
@@ -247,17 +269,47 @@ class Tools(Protocol):
     """What the harness does for a method while it runs."""
 
     device: str  # where a network that the method trains belongs: "cpu", "cuda", "mps"
+    precision: str  # what it computes in: "fp32" or "bf16"
     seed: int  # seed of the cell; everything random must come from it or from ``rng``
     rng: np.random.Generator
     budget: Budget
     classes: int  # attribution: number of training subsets; membership: 2
     scratch: Path  # an empty folder of the cell's own, deleted afterwards
+    checkpoints: Path  # a folder that outlives an interruption, for :func:`harness.learning.train`
 
-    def features(self, images: ImageSet, backbone: str, layer: str = "pool") -> NDArray[np.float32]:
-        """Return (N, D) float32 features of a set of the case, from the shared store.
+    @overload
+    def features(
+        self, images: ImageSet, backbone: str, layer: str = "pool"
+    ) -> NDArray[np.float32]: ...
+
+    @overload
+    def features(
+        self, images: ImageSet, backbone: str, layer: tuple[str, ...] | list[str]
+    ) -> tuple[NDArray[np.float32], ...]: ...
+
+    def features(self, images: ImageSet, backbone: str, layer: Layers = "pool") -> Any:
+        """Return float32 features of a set of the case, from the shared store, memory-mapped.
+
+        Args:
+            images: a set of the case, or some rows of one.
+            backbone: name of a frozen feature extractor; see ``bench list backbones``.
+            layer: ``pool``, (N, D), what the backbone gives as the image's vector. ``tokens``,
+                (N, T, D), the last feature map before pooling: T positions of a convolutional
+                network, T patches of a ViT without its class token. ``blockK``, (N, D), the mean
+                over the patches after block K of a ViT; ``stageK``, (N, D), the mean over the
+                positions after stage K of timm's ``feature_info``; K counts from 1.
+                ``blockK:tokens`` and ``stageK:tokens``, (N, T, D), the same before the mean.
+                Several layers, as a tuple or list, come from one pass as a tuple of arrays.
 
         Raises:
-            ValueError: the backbone is unknown or its weights are not at hand.
+            ValueError: the backbone or layer is unknown, or the weights are not at hand.
+        """
+
+    def network(self, backbone: str) -> Backbone:
+        """Return the network of a backbone with its weights, on ``device``, ready to be trained.
+
+        Raises:
+            ValueError: the backbone is unknown or no network, or its weights are not at hand.
         """
 
     def neighbours(
@@ -305,6 +357,7 @@ class Method(BaseModel, ABC):
     access: ClassVar[frozenset[Access]]
     reference: ClassVar[Reference | None] = None
     control: ClassVar[bool] = False  # shows what can be had without detecting anything
+    implementation: ClassVar[str | None] = None  # of a variant: the class that it varies
     headline: ClassVar[bool] = True  # the variant that stands for its family in a short run
     deviations: ClassVar[tuple[str, ...]] = ()  # where it departs from the paper, and why
     demo: ClassVar[Mapping[str, Any]] = {}  # the parameters that the demo budget changes
@@ -338,6 +391,7 @@ class Method(BaseModel, ABC):
         )
         made.name = name
         made.headline = False
+        made.implementation = cls.implementation or cls.__qualname__
         made.demo = {key: value for key, value in cls.demo.items() if key not in defaults}
         made.access = cls.access if access is None else frozenset(access)
         made.deviations = cls.deviations if deviations is None else deviations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,3 +31,43 @@ def best_kappa_threshold(scores: NDArray[Any], used: NDArray[Any]) -> float:
     kappa = np.divide(agreement - chance, 1 - chance, out=np.zeros(len(cut)), where=chance < 1)
     best = int(cut[np.argmax(kappa)])
     return -np.inf if best == 0 else float((values[best - 1] + values[best]) / 2)
+
+
+def out_of_fold(
+    used: NDArray[Any],
+    groups: NDArray[Any] | None,
+    score_of: Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[Any]],
+    *,
+    folds: int,
+    seed: int,
+    log: Callable[[str], None],
+) -> NDArray[np.float64]:
+    """Return scores of labelled images, each by what was learnt from the patients of other folds.
+
+    With fewer than two patients of a class nothing can be held out: then all images are scored by
+    what was learnt from themselves, and the log says so.
+
+    Args:
+        used: (N,) 1 for used, 0 for not used.
+        groups: (N,) the patient of each image; ``None`` counts every image as a patient.
+        score_of: learns from the first rows, returns scores of the second.
+        folds: at most so many; fewer where a class has fewer patients.
+        seed: of the division into folds.
+        log: told when there were too few patients.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    rows = np.arange(len(used))
+    patients = rows if groups is None else np.asarray(groups)
+    smallest = min(len(np.unique(patients[np.asarray(used) == label])) for label in (0, 1))
+    divided = []
+    if smallest > 1:
+        splitter = StratifiedGroupKFold(min(folds, smallest), shuffle=True, random_state=seed)
+        divided = list(splitter.split(rows, used, patients))
+    if not divided or any(len(np.unique(used[learnt])) < 2 for learnt, _ in divided):
+        log("too few patients to hold any out: the threshold is learnt on scores of its own images")
+        return np.asarray(score_of(rows, rows), np.float64)
+    scores = np.empty(len(used))
+    for learnt, held in divided:
+        scores[held] = score_of(learnt, held)
+    return scores

@@ -21,6 +21,7 @@ class Access(StrEnum):
     POOL = "pool"  # generated images
     LABELS = "labels"  # the labelled real images of the training part
     REFERENCE = "reference"  # reals known not to have been used, without the used ones
+    AUXILIARY = "auxiliary"  # an external labelled set, for pre-training
     TRANSDUCTIVE = "transductive"  # the questions as a set: their mean, clusters, pseudo-labels
 
 

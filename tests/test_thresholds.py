@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from harness.thresholds import best_kappa_threshold
+from harness.thresholds import best_kappa_threshold, out_of_fold
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=30))
@@ -23,3 +23,27 @@ def test_no_threshold_gives_a_larger_kappa_than_the_one_chosen(labelled):
 
 def test_separable_scores_are_cut_in_the_middle():
     assert best_kappa_threshold(np.array([1, 2, 5, 6]), np.array([0, 0, 1, 1])) == 3.5
+
+
+def test_scores_out_of_fold_never_come_from_the_same_patient():
+    used = np.repeat([1, 0], 12)
+    groups = np.arange(24) // 3
+    seen = []
+
+    def score_of(learnt, held):
+        seen.append(held)
+        assert not set(groups[learnt]) & set(groups[held])
+        return held.astype(float)
+
+    scores = out_of_fold(used, groups, score_of, folds=5, seed=0, log=pytest.fail)
+    assert scores.tolist() == list(range(24))
+    assert len(seen) == 4  # no more folds than the class with the fewest patients has
+
+
+def test_where_nobody_can_be_held_out_it_is_said():
+    said = []
+    scores = out_of_fold(
+        np.array([1, 0, 0]), None, lambda _, held: held * 2.0, folds=5, seed=0, log=said.append
+    )
+    assert scores.tolist() == [0, 2, 4]
+    assert "too few patients" in said[0]

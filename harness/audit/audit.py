@@ -25,7 +25,7 @@ from harness.audit.groups import balance_findings, group_findings
 from harness.audit.properties import property_tests, untested
 from harness.audit.verdict import Finding, Level, Test, Verdict, judge
 from harness.datasets.dataset import Dataset
-from harness.features.backbones import PIXELS_SIDE
+from harness.features.backbones import PIXELS_SIDE, POOL
 from harness.features.store import map_rows
 from harness.method import Task
 
@@ -43,8 +43,10 @@ class Features(Protocol):
     def open(self, case: str, sets: Mapping[str, tuple[Path, tuple[str, ...]]]) -> None:
         """Name the image sets of a case."""
 
-    def features(self, case: str, set_name: str, backbone: str, layer: str, listen: Any) -> Any:
-        """Return the shard with the features of one set."""
+    def features(
+        self, case: str, set_name: str, backbone: str, layers: Sequence[str], listen: Any
+    ) -> Any:
+        """Return the shards with layers of one set."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +154,7 @@ def _features(
     sets = {name: dataset.sets[name] for name in names}
     service.open("audit", {name: (s.path, s.digests) for name, s in sets.items()})
     return {
-        name: map_rows(service.features("audit", name, backbone, "pool", lambda _: None).path)
+        name: map_rows(service.features("audit", name, backbone, [POOL], lambda _: None).paths[0])
         for name in names
     }
 

@@ -29,6 +29,7 @@ class Row:
     backbones: tuple[str, ...]  # with the kind of source of their weights
     metrics: dict[str, Figure]
     seconds: float
+    stands_for: tuple[str, ...] = ()  # variants that are the same with its parameters
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Board:
                 "backbones": list(row.backbones),
                 "metrics": {name: figure.model_dump() for name, figure in row.metrics.items()},
                 "seconds": row.seconds,
+                "stands_for": list(row.stands_for),
             }
             for row in self.rows
         ]
@@ -134,6 +136,7 @@ def _row(record: Record, rank: int | None) -> Row:
         backbones=backbone_names(record),
         metrics=record.metrics,
         seconds=record.timing.get("seconds", 0.0),
+        stands_for=method.stands_for,
     )
 
 

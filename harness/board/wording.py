@@ -91,4 +91,7 @@ def ranking_rule(board: Board) -> str:
             " AUC other slice: how often an image that was not used, of a patient of whom another "
             "was, outscores one of a patient who was not used; such images count nowhere else."
         )
+    for row in board.rows:
+        if row.stands_for:
+            text += f" {row.method} is at this budget also {', '.join(row.stands_for)}."
     return text

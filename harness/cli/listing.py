@@ -73,21 +73,27 @@ def sources(as_json: AsJson = False) -> None:
 
 @app.command("backbones")
 def backbones(as_json: AsJson = False) -> None:
-    """List the backbones that work on this machine without a network."""
-    from harness.features.backbones import remembered
+    """List the backbones, where their weights come from and which work without a network."""
+    from harness.features.backbones import known_backbones
     from harness.plugins import load_trusted
 
-    found = {**remembered(), **load_trusted().backbones()}
     rows = []
-    for name, backbone in sorted(found.items()):
+    for name, backbone in sorted(known_backbones(load_trusted().backbones()).items()):
         weights = backbone.at_hand()
-        if weights is not None:
-            rows.append({"name": name, "source": weights.source, "sha256": weights.sha256[:16]})
+        rows.append(
+            {
+                "name": name,
+                "weights": backbone.origin,
+                "available": weights is not None,
+                "sha256": weights.sha256[:16] if weights else None,
+            }
+        )
     _show(rows, as_json)
     if not as_json:
         typer.echo(
-            "Every timm model is a backbone too: its weights come from the hub, or from a file "
-            "with --weights NAME=FILE.",
+            "Every other timm model is a backbone too. What is not available is fetched from the "
+            "hub when first used, or given as a file: --weights NAME=FILE. NAME@random:SEED is any "
+            "of these networks untrained.",
             err=True,
         )
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.vocabulary import Budget
+from harness.errors import BenchError
+from harness.vocabulary import Budget, Task
 
 if TYPE_CHECKING:
     from harness.datasets.catalogue import Catalogue
+    from harness.datasets.entry import Entry
     from harness.plugins import Trusted
     from harness.running.records import RecordStore
 
@@ -36,6 +38,14 @@ WeightFiles = Annotated[
     list[str] | None,
     typer.Option("--weights", metavar="NAME=FILE", help="Weights of a backbone, from a file."),
 ]
+Auxiliary = Annotated[
+    str | None,
+    typer.Option(
+        "--auxiliary",
+        metavar="DATASET",
+        help="A data set whose labelled reals methods with access auxiliary may pre-train on.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str, typer.Option(help="fp32, or bf16 for feature extraction.")]
 BudgetOption = Annotated[
@@ -50,6 +60,23 @@ def open_catalogue(context: typer.Context, files: list[Path] | None) -> tuple[Ca
 
     trusted = load_trusted()
     return Catalogue([*trusted.dataset_files(), *context.obj, *(files or [])]), trusted
+
+
+def find_auxiliary(catalogue: Catalogue, name: str | None) -> Entry | None:
+    """Return the entry of the data set that ``--auxiliary`` names.
+
+    Raises:
+        BenchError: it is unknown, several, or has no labelled reals of several classes.
+    """
+    if name is None:
+        return None
+    found = catalogue.select([name])
+    if len(found) != 1 or found[0].task is not Task.ATTRIBUTION:
+        raise BenchError(
+            f"--auxiliary {name}: give one data set of the task attribution, whose real images "
+            f"are labelled; see: bench list datasets"
+        )
+    return found[0]
 
 
 def open_results(folder: Path | None) -> RecordStore:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.options import (
+    Auxiliary,
     BudgetOption,
     Changes,
     DatasetFiles,
@@ -16,6 +17,7 @@ from harness.cli.options import (
     Precision,
     ResultsFolder,
     WeightFiles,
+    find_auxiliary,
     open_catalogue,
     open_results,
 )
@@ -56,6 +58,7 @@ def run(
     ] = False,
     changes: Changes = None,
     weights: WeightFiles = None,
+    auxiliary: Auxiliary = None,
     device: Device = "auto",
     precision: Precision = "fp32",
     fresh: Annotated[bool, typer.Option("--fresh", help="Run finished cells again.")] = False,
@@ -74,6 +77,7 @@ def run(
       bench run --all --datasets my.yaml -d my-ct --protocol cv
       bench run -m cosine-threshold --set cosine-threshold.alpha=0.7
       bench run --all --budget paper --weights resnet50.tv_in1k=resnet50.safetensors
+      bench run --all --auxiliary phantom-attribution-content
     """
     from harness.cli.reporting import make_talker
     from harness.running.plan import WeightsAtHand, make_plan
@@ -86,11 +90,13 @@ def run(
     catalogue, trusted = open_catalogue(context, datasets)
     talker.broken(trusted.broken)
     entries = catalogue.select(dataset) if dataset else catalogue.defaults()
+    external = find_auxiliary(catalogue, auxiliary)
     opened = [talker.open_dataset(entry, trusted.recipes()) for entry in entries]
+    beside = None if external is None else talker.open_dataset(external, trusted.recipes())
     given = read_weights(weights or [])
     store = open_results(results)
     changed = read_changes(changes or [], cards)
-    cells = make_cells(chosen, opened, changed, budget, protocol, seed or [0], precision)
+    cells = make_cells(chosen, opened, changed, budget, protocol, seed or [0], precision, beside)
     plan = make_plan(cells, store, WeightsAtHand(trusted.backbones(), given), fresh=fresh)
     if dry_run:
         talker.plan(plan)
@@ -126,11 +132,13 @@ def make_cells(
     protocol: str,
     seeds: list[int],
     precision: str,
+    auxiliary: Dataset | None = None,
 ) -> list[Cell]:
-    """Return every cell that methods, data sets and seeds make together."""
+    """Return every cell that methods, data sets and seeds make together, equal ones once."""
     from harness.cards import resolve
     from harness.datasets.cases import Protocol, make_cases
-    from harness.running.plan import Cell, applicable
+    from harness.running.plan import Cell, applicable, without_twins
+    from harness.vocabulary import Access
 
     cells = []
     for dataset in datasets:
@@ -150,9 +158,10 @@ def make_cells(
                         protocol=Protocol(protocol),
                         seed=seed,
                         precision=precision,
+                        auxiliary=auxiliary if Access.AUXILIARY in card.access else None,
                     )
                 )
-    return cells
+    return without_twins(cells)
 
 
 def read_changes(given: list[str], cards: Cards) -> dict[str, dict[str, Any]]:

@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import (
+    Auxiliary,
     BudgetOption,
     Changes,
     DatasetFiles,
     Device,
     Precision,
     WeightFiles,
+    find_auxiliary,
     open_catalogue,
 )
 from harness.vocabulary import Budget
@@ -31,6 +33,7 @@ def submit(
     seed: Annotated[int, typer.Option(help="The seed.")] = 0,
     changes: Changes = None,
     weights: WeightFiles = None,
+    auxiliary: Auxiliary = None,
     device: Device = "auto",
     precision: Precision = "fp32",
 ) -> None:
@@ -60,9 +63,13 @@ def submit(
     talker = make_talker(as_json=False)
     chosen, cards = choose_methods(everything=False, names=[method], headline=False)
     catalogue, trusted = open_catalogue(context, datasets)
+    external = find_auxiliary(catalogue, auxiliary)
     opened = talker.open_dataset(catalogue.get(dataset), trusted.recipes())
+    beside = None if external is None else talker.open_dataset(external, trusted.recipes())
     changed = read_changes(changes or [], cards)
-    [cell] = make_cells(chosen, [opened], changed, budget, Protocol.SUBMIT, [seed], precision)
+    [cell] = make_cells(
+        chosen, [opened], changed, budget, Protocol.SUBMIT, [seed], precision, beside
+    )
     settings = read_settings(device, precision, read_weights(weights or []))
     with talker, LocalEngine(settings) as engine:
         for backbone in cell.backbones:

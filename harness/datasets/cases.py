@@ -116,7 +116,7 @@ class Case:
 
     Sets of membership: training ``generated``, ``used``, ``not_used``; questions ``generated``,
     ``unknown``. Attribution: training ``real/<class>``, ``generated/<class>``; questions
-    ``generated``.
+    ``generated``. Both: training ``auxiliary/<class>`` of an external set, where the run names one.
     """
 
     name: str  # official, submit, or fold-1 to fold-5
@@ -186,6 +186,13 @@ def with_null_pool(case: Case, dataset: Dataset) -> Case | None:
         return None
     pool = {"generated": _whole(dataset, "null")}
     return replace(case, training=case.training | pool, questions=case.questions | pool)
+
+
+def with_auxiliary(case: Case, dataset: Dataset) -> Case:
+    """Return ``case`` with the labelled reals of an attribution data set beside its own images."""
+    classes = {name: f"train/real/{name}" for name in dataset.classes}
+    given = {f"auxiliary/{name}": _whole(dataset, place) for name, place in classes.items()}
+    return replace(case, training=case.training | given)
 
 
 def _whole(dataset: Dataset, name: str) -> Selection:

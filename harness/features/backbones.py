@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from harness.errors import BenchError
+from harness.features import hub
 from harness.features.weights import Weights, weights_of_file
 from harness.files import cache_dir, json_digest, read_json, write_json
 
 if TYPE_CHECKING:
     import torch
 
+POOL = "pool"  # the layer that every backbone has: one vector for an image
+TOKENS = "tokens"  # the last feature map before pooling, position by position
+AS_MAP = f":{TOKENS}"  # ends the name of an inner layer that is wanted position by position
+LBP_VERSION = 1  # of the rule in harness.features.texture
 PIXELS_SIDE = 64  # as GAN-Leaks compares images (Chen et al., CCS 2020; its published code)
 
 
@@ -23,9 +28,14 @@ class Extractor(Protocol):
     """A loaded backbone."""
 
     preprocessing: str  # what happens to the pixels before the network, in words
+    precision: str  # "fp32" or "bf16": what it computes in, whatever was asked for
+    layers: tuple[str, ...]  # that there are
 
-    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Turn (B, H, W) uint8 on the device into (B, D) float32 features."""
+    def __call__(self, pixels: torch.Tensor, layers: Sequence[str]) -> list[torch.Tensor]:
+        """Turn (B, H, W) uint8 on the device into float32 features of each layer, in one pass.
+
+        A layer gives (B, D); ``tokens`` and names that end in ``:tokens`` give (B, T, D).
+        """
 
 
 class Backbone(ABC):
@@ -36,6 +46,12 @@ class Backbone(ABC):
     @abstractmethod
     def at_hand(self) -> Weights | None:
         """Return the weights if they are on this machine; needs neither network nor torch."""
+
+    @property
+    def origin(self) -> str:
+        """Where its weights come from, also while they are not at hand."""
+        weights = self.at_hand()
+        return weights.source if weights else "?"
 
     @abstractmethod
     def fetch(self) -> Weights:
@@ -66,6 +82,24 @@ class Pixels(Backbone):
         from harness.features.networks import PixelExtractor
 
         return PixelExtractor(PIXELS_SIDE)
+
+
+class Patterns(Backbone):
+    """Histograms of local binary patterns."""
+
+    name = "lbp"
+
+    def at_hand(self) -> Weights:
+        """Return the digest of the rule; there are no weights."""
+        return Weights(self.name, "none", json_digest([self.name, LBP_VERSION]))
+
+    fetch = at_hand
+
+    def load(self, device: str, precision: str) -> Extractor:
+        """Return the extractor; ``precision`` has no meaning for it."""
+        from harness.features.texture import PatternExtractor
+
+        return PatternExtractor()
 
 
 @dataclass(frozen=True)
@@ -130,34 +164,68 @@ class HubBackbone(Backbone):
     name: str
 
     @property
-    def _memory(self) -> Path:
-        return cache_dir() / "weights" / f"hub-{self.name}.json"
+    def origin(self) -> str:
+        """The repository, as far as it is known without timm."""
+        known = self._remembered()
+        return known["source"] if known else f"hub:{hub.pinned_repository(self.name) or '?'}"
 
     def at_hand(self) -> Weights | None:
-        """Return the weights if an earlier run fetched them and they are still there."""
-        known = read_json(self._memory)
-        if not isinstance(known, dict) or not Path(known["path"]).is_file():
-            return None
+        """Return the weights if an earlier run or another program fetched them."""
+        known = self._remembered()
+        if known is None:
+            repository = hub.pinned_repository(self.name)
+            path = repository and hub.cached(repository)
+            if not (repository and path):
+                return None
+            known = self._remember(repository, path)
         return weights_of_file(self.name, known["source"], Path(known["path"]))
 
     def fetch(self) -> Weights:
         """Download the weights that timm names for this model, unless they are at hand."""
+        found = self.at_hand()
+        if found is not None:
+            return found
         from harness.features import networks
 
-        found = self.at_hand()
-        if found is None:
-            source, path = networks.download(self.name)
-            write_json(self._memory, {"source": source, "path": str(path)})
-            found = weights_of_file(self.name, source, path)
-        return found
+        repository = networks.repository(self.name)
+        path = hub.cached(repository) or hub.download(self.name, repository)
+        return weights_of_file(self.name, self._remember(repository, path)["source"], path)
 
     def load(self, device: str, precision: str) -> Extractor:
         """Load the fetched file."""
         from harness.features import networks
 
-        known = read_json(self._memory) or {}
+        known = self._remembered() or {}
         network = networks.from_file(self.name, Path(known["path"]))
         return networks.NetworkExtractor(network, device, precision)
+
+    @property
+    def _memory(self) -> Path:
+        return cache_dir() / "weights" / f"hub-{self.name}.json"
+
+    def _remembered(self) -> dict[str, str] | None:
+        known = read_json(self._memory)
+        return known if isinstance(known, dict) and Path(known["path"]).is_file() else None
+
+    def _remember(self, repository: str, path: Path) -> dict[str, str]:
+        known = {"source": f"hub:{repository}", "path": str(path)}
+        write_json(self._memory, known)
+        return known
+
+
+def check_layers(backbone: str, extractor: Extractor, layers: Sequence[str]) -> None:
+    """Make sure that an extractor has layers.
+
+    Raises:
+        BenchError: it lacks one; lists those that there are.
+    """
+    for layer in layers:
+        if layer not in extractor.layers:
+            plain = [name for name in extractor.layers if not name.endswith(AS_MAP)]
+            maps = [name for name in extractor.layers if name.endswith(AS_MAP)]
+            also = f"; position by position {maps[0]} to {maps[-1]}" if maps else ""
+            has = f"{', '.join(plain)}{also}"
+            raise BenchError(f"backbone {backbone} has no layer {layer!r}; it has: {has}")
 
 
 def find_backbone(
@@ -186,11 +254,11 @@ def find_backbone(
     return HubBackbone(name)
 
 
-def remembered() -> dict[str, Backbone]:
-    """Return the hub backbones that earlier runs fetched."""
-    files = (cache_dir() / "weights").glob("hub-*.json")
-    names = [file.stem.removeprefix("hub-") for file in files]
-    return {name: HubBackbone(name) for name in names}
+def known_backbones(packaged: Mapping[str, Backbone]) -> dict[str, Backbone]:
+    """Return the backbones that have a name here: brought by plugins, of the table, or fetched."""
+    fetched = (cache_dir() / "weights").glob("hub-*.json")
+    names = {file.stem.removeprefix("hub-") for file in fetched} | hub.TAGS.keys()
+    return {name: HubBackbone(name) for name in names} | dict(packaged)
 
 
 def packaged_file(package: str, *parts: str) -> Path | None:

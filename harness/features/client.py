@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,21 @@ Listener = Callable[[dict[str, Any]], None]  # told of progress and log messages
 
 
 @dataclass(frozen=True)
-class Shard:
+class Features:
     """Where a set's features lie, and what it cost to have them."""
 
-    path: Path
+    paths: tuple[Path, ...]  # a shard for each layer that was asked for
     weights: Weights
     hits: int
     misses: int
+
+
+@dataclass(frozen=True)
+class Export:
+    """A network with its weights, for who builds and trains it elsewhere."""
+
+    description: dict[str, Any]  # what harness.learning.Backbone is made from
+    weights: Weights
 
 
 class FeatureError(Exception):
@@ -71,18 +79,27 @@ class FeatureClient:
         self._ask({"do": "open", "case": case, "sets": described})
 
     def features(
-        self, case: str, set_name: str, backbone: str, layer: str, listen: Listener
-    ) -> Shard:
-        """Return the shard with the features of one set of an open case.
+        self, case: str, set_name: str, backbone: str, layers: Sequence[str], listen: Listener
+    ) -> Features:
+        """Return the shards with layers of one set of an open case, made in one pass.
 
         Raises:
-            BenchError: the backbone is unknown or its weights cannot be had.
+            BenchError: the backbone or a layer is unknown, or the weights cannot be had.
             FeatureError: the extraction failed.
         """
-        request = {"case": case, "set_name": set_name, "backbone": backbone, "layer": layer}
-        answer = self._ask({"do": "features", **request}, listen)
-        weights = Weights(**answer["weights"])
-        return Shard(Path(answer["path"]), weights, answer["hits"], answer["misses"])
+        request = {"case": case, "set_name": set_name, "backbone": backbone}
+        answer = self._ask({"do": "features", **request, "layers": list(layers)}, listen)
+        paths = tuple(map(Path, answer["paths"]))
+        return Features(paths, Weights(**answer["weights"]), answer["hits"], answer["misses"])
+
+    def network(self, backbone: str) -> Export:
+        """Have a backbone's network written to a file that anyone may map.
+
+        Raises:
+            BenchError: the backbone is unknown or no network, or its weights cannot be had.
+        """
+        answer = self._ask({"do": "network", "backbone": backbone})
+        return Export(answer["network"], Weights(**answer["weights"]))
 
     def close(self) -> None:
         """End the service."""

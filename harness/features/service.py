@@ -1,9 +1,10 @@
 """The feature service: the only process that runs backbones and writes the store.
 
 It is trusted and never sees a method's code. It answers, in this order of use: ``fetch`` (weights
-of a backbone), ``open`` (the image sets of a case), ``features`` (the shard with a set's rows). A
-case is extracted whole before any of its rows is handed out, so that the time an answer takes
-tells nothing about which images were known before.
+of a backbone), ``open`` (the image sets of a case), ``features`` (shards with a set's rows, one for
+each layer that is asked for; they come from one pass). A case is extracted whole before any of its
+rows is handed out, so that the time an answer takes tells nothing about which images were known
+before.
 
 Run as ``python -m harness.features.service DESCRIPTOR`` with the descriptor of a socket.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import socket
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,11 @@ from numpy.typing import NDArray
 
 from harness.channel import Channel, ChannelClosedError
 from harness.errors import BenchError, describe
-from harness.features.backbones import Backbone, Extractor, find_backbone
+from harness.features.backbones import Backbone, Extractor, check_layers, find_backbone
+from harness.features.networks import NetworkExtractor, export
 from harness.features.store import Extraction, FeatureStore, Key
 from harness.features.weights import Weights
+from harness.files import cache_dir, json_digest
 from harness.plugins import load_trusted
 
 BATCH = 32  # fixed and padded, so that an image's features do not depend on its neighbours
@@ -45,6 +49,11 @@ class OpenCase:
 
     sets: dict[str, StoredSet]
     extracted: dict[tuple[str, str], dict[str, Extraction]] = field(default_factory=dict)
+
+    def lacks(self, backbone: str, layer: str, set_name: str) -> bool:
+        """Tell whether a layer is still to be extracted; its shard may have been cleared away."""
+        known = self.extracted.get((backbone, layer))
+        return known is None or not known[set_name].path.exists()
 
 
 class FeatureService:
@@ -70,6 +79,8 @@ class FeatureService:
                     return self._open(**request)
                 case "features":
                     return self._features(**request)
+                case "network":
+                    return self._network(**request)
                 case other:
                     raise ValueError(f"unknown request {other!r}")
         except BenchError as error:
@@ -84,27 +95,36 @@ class FeatureService:
         )
         return {}
 
-    def _features(self, case: str, set_name: str, backbone: str, layer: str) -> dict[str, Any]:
+    def _features(
+        self, case: str, set_name: str, backbone: str, layers: list[str]
+    ) -> dict[str, Any]:
         opened = self.cases[case]
         if set_name not in opened.sets:
             raise BenchError(f"the case has no set {set_name}")
-        if layer != "pool":
-            raise BenchError(f"backbone {backbone} has no layer {layer!r}; it has: pool")
-        known = opened.extracted.get((backbone, layer), {})
-        first = not known or not known[set_name].path.exists()  # it may have been cleared away
         weights, extractor = self._load(backbone)
-        if first:
-            key = Key(weights, layer, extractor.preprocessing, self.precision)
-            opened.extracted[backbone, layer] = {
-                name: self._extract(key, images, extractor) for name, images in opened.sets.items()
-            }
-        extracted = opened.extracted[backbone, layer]
+        check_layers(backbone, extractor, layers)
+        lacking = sorted({name for name in layers if opened.lacks(backbone, name, set_name)})
+        keys = [
+            Key(weights, name, extractor.preprocessing, extractor.precision) for name in lacking
+        ]
+        new = []
+        for name, images in opened.sets.items() if keys else ():
+            for layer, found in zip(lacking, self._extract(keys, images, extractor), strict=True):
+                opened.extracted.setdefault((backbone, layer), {})[name] = found
+                new.append(found)
         return {
-            "path": str(extracted[set_name].path),
+            "paths": [str(opened.extracted[backbone, name][set_name].path) for name in layers],
             "weights": asdict(weights),
-            "hits": sum(e.hits for e in extracted.values()) if first else 0,
-            "misses": sum(e.misses for e in extracted.values()) if first else 0,
+            "hits": sum(found.hits for found in new),
+            "misses": sum(found.misses for found in new),
         }
+
+    def _network(self, backbone: str) -> dict[str, Any]:
+        weights, extractor = self._load(backbone)
+        if not isinstance(extractor, NetworkExtractor):
+            raise BenchError(f"backbone {backbone} is no network that could be trained")
+        path = cache_dir() / "networks" / f"{json_digest(asdict(weights))[:32]}.safetensors"
+        return {"network": export(extractor, path), "weights": asdict(weights)}
 
     def _backbone(self, name: str) -> Backbone:
         return find_backbone(name, self.packaged, self.files)
@@ -115,29 +135,39 @@ class FeatureService:
             self.loaded[name] = backbone.fetch(), backbone.load(self.device, self.precision)
         return self.loaded[name]
 
-    def _extract(self, key: Key, images: StoredSet, extractor: Extractor) -> Extraction:
+    def _extract(
+        self, keys: Sequence[Key], images: StoredSet, extractor: Extractor
+    ) -> list[Extraction]:
         pixels = np.load(images.path, mmap_mode="r")
 
-        def compute(missing: NDArray[np.intp]) -> NDArray[np.float32]:
-            return self._batches(pixels, missing, extractor, key.weights.backbone)
+        def compute(
+            missing: NDArray[np.intp], lacking: Sequence[Key]
+        ) -> Iterator[list[NDArray[np.float32]]]:
+            what = f"features {lacking[0].weights.backbone}"
+            layers = [key.layer for key in lacking]
+            return self._batches(pixels, missing, extractor, layers, what)
 
-        return self.store.rows(key, images.digests, compute, self._say)
+        return self.store.rows(keys, images.digests, compute, self._say)
 
     def _batches(
-        self, pixels: NDArray[np.uint8], rows: NDArray[np.intp], extractor: Extractor, what: str
-    ) -> NDArray[np.float32]:
-        parts, told = [], time.monotonic()
+        self,
+        pixels: NDArray[np.uint8],
+        rows: NDArray[np.intp],
+        extractor: Extractor,
+        layers: Sequence[str],
+        what: str,
+    ) -> Iterator[list[NDArray[np.float32]]]:
+        told = time.monotonic()
         for start in range(0, len(rows), BATCH):
             chosen = rows[start : start + BATCH]
             batch = np.zeros((BATCH, *pixels.shape[1:]), np.uint8)
             batch[: len(chosen)] = pixels[chosen]
-            features = extractor(torch.from_numpy(batch).to(self.device))
-            parts.append(features[: len(chosen)].cpu().numpy())
+            found = extractor(torch.from_numpy(batch).to(self.device), layers)
+            yield [features[: len(chosen)].cpu().numpy() for features in found]
             if time.monotonic() - told > 0.2:
                 told = time.monotonic()
                 done = int(chosen[-1]) + 1  # of the set: what the store held counts as done
-                self.channel.send({"progress": f"features {what}", "done": done, "of": len(pixels)})
-        return np.concatenate(parts)
+                self.channel.send({"progress": what, "done": done, "of": len(pixels)})
 
     def _say(self, text: str) -> None:
         self.channel.send({"log": text})

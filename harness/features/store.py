@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,10 @@ from harness.features.weights import Weights
 from harness.files import atomic, json_digest, write_json
 
 Rows = NDArray[np.float32]
-Compute = Callable[[NDArray[np.intp]], Rows]
 DIGEST = np.dtype("S64")  # an image's SHA-256 as hex
 PART = "part-"  # begins the name of a shard of a pass that is under way
 CHUNK = 512  # images between two shards of a pass that is under way
+CHUNK_BYTES = 64 * 2**20  # of rows that a pass holds in memory; maps are large
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,15 @@ class Extraction:
     misses: int
 
 
+Compute = Callable[[NDArray[np.intp], Sequence[Key]], Iterator[Sequence[Rows]]]
+
+
 class CorruptShardError(Exception):
     """A shard is truncated or is no shard at all."""
 
 
 def map_rows(path: Path) -> Rows:
-    """Map a shard's (N, D) float32 rows read-only.
+    """Map a shard's (N, ...) float32 rows read-only.
 
     Raises:
         CorruptShardError: the file is truncated or holds something else.
@@ -82,41 +86,41 @@ class FeatureStore:
 
     def rows(
         self,
-        key: Key,
+        keys: Sequence[Key],
         digests: Sequence[str],
         compute: Compute,
         say: Callable[[str], None],
-    ) -> Extraction:
-        """Return a shard with the rows of a set, computing those that the store does not hold.
+    ) -> list[Extraction]:
+        """Return shards with the rows of a set, one for each key, computing those not held.
 
         What is computed is kept every few hundred images, so an interrupted pass goes on. Of
         several processes that ask for the same set one computes and the others wait for it.
 
         Args:
-            key: the extractor.
+            keys: the extractors; several are layers of one backbone, which one pass gives.
             digests: the images' hex digests, in the set's order.
-            compute: given the positions of missing images, returns their rows.
+            compute: given the positions of missing images and the keys that lack them, yields their
+                rows batch by batch in that order, each batch as one array for each of these keys.
             say: told of damaged shards and of waiting.
         """
-        folder, wanted = self.root / key.folder, np.array(digests, DIGEST)
-        path = folder / f"{set_digest(digests)}.safetensors"
-        if self._intact(path, wanted, say):
-            return Extraction(path, len(digests), 0)
-        write_json(folder / "key.json", asdict(key))
-        with _claimed(path, say):
-            if self._intact(path, wanted, say):
-                return Extraction(path, len(digests), 0)
-            held = self._gather(folder, wanted, say)
-            missing = held.missing()
-            for start in range(0, len(missing), CHUNK):
-                _compute_part(folder, wanted, held, missing[start : start + CHUNK], compute)
-            _write(path, wanted, held)
-            for part in held.parts:
-                part.unlink(missing_ok=True)
+        wanted, name = np.array(digests, DIGEST), f"{set_digest(digests)}.safetensors"
+        paths = {key: self.root / key.folder / name for key in keys}
+        misses = dict.fromkeys(paths, 0)
+        lacking = [key for key, path in paths.items() if not self._intact(path, wanted, say)]
+        with _claimed([paths[key] for key in lacking], say):
+            lacking = [key for key in lacking if not self._intact(paths[key], wanted, say)]
+            for key in lacking:
+                write_json(self.root / key.folder / "key.json", asdict(key))
+            made = [
+                _Unfinished(paths[key], wanted, self._gather(paths[key], wanted, say))
+                for key in lacking
+            ]
+            _complete(made, lacking, compute)
+            misses |= {key: shard.computed for key, shard in zip(lacking, made, strict=True)}
         largest = limit()
-        if largest is not None:
+        if lacking and largest is not None:
             clear(self.root, keep=largest)
-        return Extraction(path, len(digests) - len(missing), len(missing))
+        return [Extraction(paths[key], len(digests) - misses[key], misses[key]) for key in keys]
 
     def _intact(self, path: Path, wanted: NDArray[np.bytes_], say: Callable[[str], None]) -> bool:
         if not path.exists():
@@ -130,12 +134,10 @@ class FeatureStore:
             path.unlink(missing_ok=True)
             return False
 
-    def _gather(
-        self, folder: Path, wanted: NDArray[np.bytes_], say: Callable[[str], None]
-    ) -> _Held:
-        """Find the rows of a set that other shards hold."""
+    def _gather(self, shard: Path, wanted: NDArray[np.bytes_], say: Callable[[str], None]) -> _Held:
+        """Find the rows of a set that other shards beside its own hold."""
         held = _Held(len(wanted))
-        for path in sorted(folder.glob("*.safetensors")):
+        for path in sorted(shard.parent.glob("*.safetensors")):
             try:
                 names, rows = map_digests(path), map_rows(path)
             except FileNotFoundError:
@@ -154,24 +156,72 @@ class FeatureStore:
         return held
 
 
-def _compute_part(
-    folder: Path,
-    wanted: NDArray[np.bytes_],
-    held: _Held,
-    chunk: NDArray[np.intp],
-    compute: Compute,
-) -> None:
-    """Compute some rows; unless they are all of the set, keep them as a shard of their own."""
-    rows = _Held(len(chunk))
-    rows.add(compute(chunk), np.arange(len(chunk)), np.arange(len(chunk)))
-    if len(chunk) == len(wanted):
-        held.add(rows.shards[0], chunk, rows.place)
+def _complete(shards: Sequence[_Unfinished], keys: Sequence[Key], compute: Compute) -> None:
+    """Compute what shards lack in one pass, and write them."""
+    if not shards:
         return
-    names = [digest.decode() for digest in wanted[chunk]]
-    part = folder / f"{PART}{set_digest(names)}.safetensors"
-    _write(part, wanted[chunk], rows)
-    held.add(map_rows(part), chunk, rows.place)
-    held.parts.append(part)
+    missing = np.flatnonzero(np.any([shard.held.shard < 0 for shard in shards], axis=0))
+    done = kept = 0
+    for batch in compute(missing, keys) if len(missing) else ():
+        positions = missing[done : done + len(batch[0])]
+        done += len(positions)
+        for shard, rows in zip(shards, batch, strict=True):
+            shard.add(positions, rows)
+        size = sum(shard.size for shard in shards)
+        if done < len(missing) and (done - kept >= CHUNK or size >= CHUNK_BYTES):
+            kept = done
+            for shard in shards:
+                shard.keep()
+    for shard in shards:
+        shard.finish()
+
+
+class _Unfinished:
+    """A shard in the making: the rows that are held, and those computed since the last part."""
+
+    def __init__(self, path: Path, wanted: NDArray[np.bytes_], held: _Held) -> None:
+        self.path, self.wanted, self.held = path, wanted, held
+        self.computed = 0
+        self._fresh: list[tuple[NDArray[np.intp], Rows]] = []
+
+    @property
+    def size(self) -> int:
+        """Bytes of computed rows in memory."""
+        return sum(rows.nbytes for _, rows in self._fresh)
+
+    def add(self, positions: NDArray[np.intp], rows: Rows) -> None:
+        """Take computed rows but those that are held: a pass for several layers repeats some."""
+        new = self.held.shard[positions] < 0
+        if new.any():
+            self._fresh.append((positions[new], rows[new]))
+            self.computed += int(new.sum())
+
+    def keep(self) -> None:
+        """Write the rows computed so far as a part, from which an interrupted pass goes on."""
+        if not self._fresh:
+            return
+        positions, rows = self._take()
+        part = _Held(len(positions))
+        part.add(rows, np.arange(len(rows)), np.arange(len(rows)))
+        names = [digest.decode() for digest in self.wanted[positions]]
+        path = self.path.with_name(f"{PART}{set_digest(names)}.safetensors")
+        _write(path, self.wanted[positions], part)
+        self.held.add(map_rows(path), positions, part.place)
+        self.held.parts.append(path)
+
+    def finish(self) -> None:
+        """Write the shard and remove its parts."""
+        if self._fresh:
+            positions, rows = self._take()
+            self.held.add(rows, positions, np.arange(len(rows)))
+        _write(self.path, self.wanted, self.held)
+        for part in self.held.parts:
+            part.unlink(missing_ok=True)
+
+    def _take(self) -> tuple[NDArray[np.intp], Rows]:
+        positions, rows = zip(*self._fresh, strict=True)
+        self._fresh = []
+        return np.concatenate(positions), np.concatenate(rows)
 
 
 class _Held:
@@ -188,51 +238,57 @@ class _Held:
         self.shard[positions], self.place[positions] = len(self.shards), places
         self.shards.append(rows)
 
-    def missing(self) -> NDArray[np.intp]:
-        """Return the positions of which nothing is known."""
-        return np.flatnonzero(self.shard < 0)
+    @property
+    def row(self) -> tuple[int, ...]:
+        """The shape of one row."""
+        return self.shards[0].shape[1:]
 
     def blocks(self) -> Iterator[Rows]:
-        """Yield the rows in order, a block at a time."""
-        for start in range(0, len(self.shard), CHUNK):
-            shard, place = self.shard[start : start + CHUNK], self.place[start : start + CHUNK]
-            block = np.empty((len(shard), self.shards[0].shape[1]), np.float32)
+        """Yield the rows in order, a block of bounded size at a time."""
+        step = max(1, CHUNK_BYTES // (4 * math.prod(self.row)))
+        for start in range(0, len(self.shard), step):
+            shard, place = self.shard[start : start + step], self.place[start : start + step]
+            block = np.empty((len(shard), *self.row), np.float32)
             for number in np.unique(shard):
                 block[shard == number] = self.shards[number][place[shard == number]]
             yield block
 
 
 @contextmanager
-def _claimed(path: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the right to make a shard; the system takes it back when the process dies."""
+def _claimed(paths: Sequence[Path], say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the right to make shards; the system takes it back when the process dies.
+
+    All take locks in one order, so that no two processes wait for each other.
+    """
     from filelock import FileLock, Timeout
 
-    claim = FileLock(path.with_name(f".{path.stem}.lock"))
-    try:
-        claim.acquire(timeout=1)
-    except Timeout:
-        say("another process computes the same features; waiting for it")
-        claim.acquire()
-    try:
+    with ExitStack() as held:
+        for path in sorted(paths):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            claim = FileLock(path.with_name(f".{path.stem}.lock"))
+            try:
+                claim.acquire(timeout=1)
+            except Timeout:
+                say("another process computes the same features; waiting for it")
+                claim.acquire()
+            held.callback(claim.release)
         yield
-    finally:
-        claim.release()
 
 
 def _write(path: Path, digests: NDArray[np.bytes_], rows: _Held) -> None:
     """Write a safetensors file a block at a time; the library itself wants all of it in memory."""
-    count, width = len(digests), rows.shards[0].shape[1]
-    names, values = count * DIGEST.itemsize, count * width * 4
+    shape = [len(digests), *rows.row]
+    names, values = len(digests) * DIGEST.itemsize, math.prod(shape) * 4
     header = json.dumps(
         {
             "digests": {
                 "dtype": "U8",
-                "shape": [count, DIGEST.itemsize],
+                "shape": [len(digests), DIGEST.itemsize],
                 "data_offsets": [0, names],
             },
             "rows": {
                 "dtype": "F32",
-                "shape": [count, width],
+                "shape": shape,
                 "data_offsets": [names, names + values],
             },
         }

@@ -63,7 +63,8 @@ def verify_store(cache: Path, sample: int, device: str) -> Iterator[Verification
             yield Verification(holding, 0, None, str(error))
             continue
         worst = max(
-            _distance(extractor, images[digest](), rows[digest], device) for digest in known
+            _distance(_compute(extractor, images[digest](), holding.layer, device), rows[digest])
+            for digest in known
         )
         yield Verification(holding, len(known), worst)
 
@@ -89,15 +90,20 @@ def _extractor(holding: Holding, device: str) -> Extractor:
     return backbone.load(device, holding.precision)
 
 
-def _distance(
-    extractor: Extractor, image: NDArray[np.uint8], stored: NDArray[np.float32], device: str
-) -> float:
-    """Return one minus the cosine of the row that is computed now and the stored one."""
+def _compute(
+    extractor: Extractor, image: NDArray[np.uint8], layer: str, device: str
+) -> NDArray[np.float32]:
     import torch
 
-    pixels = torch.from_numpy(np.array(image)[None]).to(device)
-    computed = extractor(pixels)[0].double().cpu().numpy()
-    norm = np.linalg.norm(computed) * np.linalg.norm(stored)
+    [rows] = extractor(torch.from_numpy(np.array(image)[None]).to(device), [layer])
+    row: NDArray[np.float32] = rows[0].cpu().numpy()
+    return row
+
+
+def _distance(computed: NDArray[np.float32], stored: NDArray[np.float32]) -> float:
+    """Return one minus the cosine of the row that is computed now and the stored one."""
+    now, then = (row.ravel().astype(np.float64) for row in (computed, stored))
+    norm = np.linalg.norm(now) * np.linalg.norm(then)
     if norm == 0:
-        return float(np.linalg.norm(computed - stored) > 0)
-    return float(1 - computed @ stored / norm)
+        return float(np.linalg.norm(now - then) > 0)
+    return float(1 - now @ then / norm)

@@ -17,6 +17,9 @@ class Job:
     seed: int
     classes: int
     device: str
+    precision: str
     threads: int
     scratch: str
+    checkpoints: str
     sets: dict[str, str]  # name, as in ``training.used`` → .npy of its pixels
+    groups: dict[str, list[int]]  # by the same names, of the sets whose patients are told

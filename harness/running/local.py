@@ -20,8 +20,9 @@ from harness.channel import Channel, ChannelClosedError
 from harness.datasets.cases import Case
 from harness.errors import BenchError
 from harness.features.client import FeatureClient, FeatureError
+from harness.features.store import set_digest
 from harness.features.weights import Weights
-from harness.files import cache_dir
+from harness.files import cache_dir, json_digest
 from harness.method import Task
 from harness.running.job import Job
 from harness.running.plan import Cell
@@ -30,6 +31,7 @@ from harness.running.records import Status
 from harness.running.sealing import SealedSet, seal
 
 LOG_LINES = 20  # of a worker's output, kept when it does not end well
+KEPT_DAYS = 14  # checkpoints of a fit that was interrupted and never taken up again
 Progress = Callable[[str, int, int | None], None]  # what, done, of how many
 
 
@@ -67,6 +69,8 @@ class LocalEngine:
         runs.mkdir(parents=True, exist_ok=True)
         _sweep(runs)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=runs))
+        self._fits = cache_dir() / "fits"
+        _sweep_fits(self._fits)
         self._features: FeatureClient | None = None
         self._template: Template | None = None
         self._cases = 0
@@ -101,6 +105,7 @@ class LocalEngine:
             job = self._job(cell, case, sealed, scratch)
             started = time.monotonic()
             answer = self._attend(job, sealed, folder / "log", progress)
+            shutil.rmtree(job.checkpoints, ignore_errors=True)  # not when the run is interrupted
             seconds = {**answer.seconds, "seconds": time.monotonic() - started}
             checked = _checked(answer, case, cell.task, job.classes)
             return replace(checked, seconds=seconds)
@@ -130,10 +135,21 @@ class LocalEngine:
             seed=cell.seed,
             classes=len(case.classes),
             device=self.settings.device,
+            precision=self.settings.precision,
             threads=self.settings.threads,
             scratch=str(scratch),
+            checkpoints=str(self._checkpoints(cell, sealed)),
             sets={name: str(s.path) for name, s in sealed.items()},
+            groups={name: s.groups for name, s in sealed.items() if s.groups is not None},
         )
+
+    def _checkpoints(self, cell: Cell, sealed: Mapping[str, SealedSet]) -> Path:
+        """Return the folder of this very fit, named by all that its course depends on."""
+        seen = {name: set_digest(images.digests) for name, images in sealed.items()}
+        settings = [self.settings.device, self.settings.precision, self.settings.threads]
+        folder = self._fits / json_digest([cell.key, seen, settings])[:32]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def _attend(
         self, job: Job, sealed: Mapping[str, SealedSet], log: Path, progress: Progress
@@ -161,6 +177,8 @@ class LocalEngine:
                             self._open(job, sealed)
                             opened = True
                         channel.send(self._serve(job, message, costs, progress))
+                    case "network":
+                        channel.send(self._lend(message, costs))
                     case _:
                         last = message
         except ChannelClosedError:
@@ -185,15 +203,23 @@ class LocalEngine:
                 costs.said.append(event["log"])
 
         try:
-            shard = self.features.features(
-                job.scratch, message["set_name"], message["backbone"], message["layer"], listen
+            found = self.features.features(
+                job.scratch, message["set_name"], message["backbone"], message["layers"], listen
             )
         except (BenchError, FeatureError) as error:
             return {"error": str(error)}
-        costs.hits += shard.hits
-        costs.misses += shard.misses
-        costs.weights[shard.weights.backbone] = shard.weights
-        return {"path": str(shard.path)}
+        costs.hits += found.hits
+        costs.misses += found.misses
+        costs.weights[found.weights.backbone] = found.weights
+        return {"paths": [str(path) for path in found.paths]}
+
+    def _lend(self, message: Mapping[str, Any], costs: Costs) -> dict[str, Any]:
+        try:
+            export = self.features.network(message["backbone"])
+        except (BenchError, FeatureError) as error:
+            return {"error": str(error)}
+        costs.weights[export.weights.backbone] = export.weights
+        return {"network": export.description}
 
     def _start(self, channel: socket.socket, log: int) -> Worker:
         if self.settings.device == "cpu":
@@ -289,6 +315,14 @@ def _sweep(runs: Path) -> None:
     for folder in runs.iterdir():
         pid = folder.name.partition("-")[0]
         if pid.isdecimal() and not _alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep_fits(fits: Path) -> None:
+    """Remove checkpoints that nobody came back for."""
+    oldest = time.time() - KEPT_DAYS * 86_400
+    for folder in fits.glob("*"):
+        if folder.stat().st_mtime < oldest:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class Cell:
     protocol: Protocol
     seed: int
     precision: str
+    auxiliary: Dataset | None = None  # for a method whose access has it
+    stands_for: tuple[str, ...] = ()  # other methods that are the same with these parameters
 
     @property
     def task(self) -> Task:
@@ -42,8 +44,10 @@ class Cell:
     @property
     def key(self) -> str:
         """Digest of all that the result depends on, except the weights that the record names."""
+        auxiliary = {"auxiliary": self.auxiliary.fingerprint} if self.auxiliary else {}
         return json_digest(
-            {
+            auxiliary
+            | {
                 "method": self.card.name,
                 "source": self.card.source_digest,
                 "parameters": self.parameters,
@@ -55,6 +59,20 @@ class Cell:
                 "precision": self.precision,
                 "scoring": SCORING_VERSION,
             }
+        )
+
+    @property
+    def doing(self) -> str:
+        """Digest of what the cell does, whatever its method is called."""
+        return json_digest(
+            [
+                self.card.family,
+                self.card.implementation,
+                self.parameters,
+                self.card.access,
+                self.dataset.entry.name,
+                self.seed,
+            ]
         )
 
     @property
@@ -131,6 +149,23 @@ def make_plan(
     todo.sort(key=lambda c: (order[c.dataset.entry.name], _seconds(c, past), c.card.name, c.seed))
     estimate = math.fsum(_seconds(cell, past) for cell in todo) if past else None
     return Plan(tuple(todo), tuple(done), estimate)
+
+
+def without_twins(cells: Iterable[Cell]) -> list[Cell]:
+    """Leave out every cell that is another one under a second name, and name it on that one.
+
+    Variants that a budget makes equal (the same backbone in place of several, say) differ in name
+    alone. The headline variant stays, else the first.
+    """
+    alike: dict[str, list[Cell]] = {}
+    for cell in cells:
+        alike.setdefault(cell.doing, []).append(cell)
+    kept = []
+    for twins in alike.values():
+        stays = next((cell for cell in twins if cell.card.headline), twins[0])
+        others = tuple(cell.card.name for cell in twins if cell is not stays)
+        kept.append(replace(stays, stands_for=others))
+    return kept
 
 
 def applicable(cards: Iterable[Card], dataset: Dataset) -> list[Card]:

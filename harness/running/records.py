@@ -41,6 +41,7 @@ class MethodFacts(_Facts):
     budget: Budget
     access: tuple[Access, ...]
     control: bool
+    stands_for: tuple[str, ...] = ()  # variants that these parameters make equal to it
 
 
 class DatasetFacts(_Facts):
@@ -77,7 +78,7 @@ class WeightFacts(_Facts):
 
 
 class CacheFacts(_Facts):
-    """Images whose features were in the store, and those that had to be computed."""
+    """Images whose features were in the store, and those computed; each layer counts them anew."""
 
     hits: int = 0
     misses: int = 0
@@ -93,6 +94,7 @@ class Record(_Facts):
     task: Task
     method: MethodFacts
     dataset: DatasetFacts
+    auxiliary: DatasetFacts | None = None  # the external labelled set that the method was given
     protocol: str
     seed: int
     status: Status

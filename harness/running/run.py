@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from harness import __version__
-from harness.datasets.cases import Case, make_cases, with_null_pool
+from harness.datasets.cases import Case, make_cases, with_auxiliary, with_null_pool
+from harness.datasets.dataset import Dataset
 from harness.files import write_text
 from harness.method import Access, Task
 from harness.running.local import Answer, LocalEngine, Settings
@@ -93,7 +94,7 @@ def run_plan(
 
 def run_cell(cell: Cell, engine: LocalEngine, store: RecordStore, reporter: Reporter) -> Record:
     """Answer and score one cell; a method that fails gives a record that says so."""
-    cases = make_cases(cell.dataset, cell.protocol, cell.seed)
+    cases = _cases(cell)
     answers = []
     for case in cases:
         answers.append(engine.run(cell, case, reporter.progress))
@@ -110,8 +111,15 @@ def run_cell(cell: Cell, engine: LocalEngine, store: RecordStore, reporter: Repo
 
 def answer_submission(cell: Cell, engine: LocalEngine, reporter: Reporter) -> tuple[Case, Answer]:
     """Answer the questions of a data set whose truth may be secret."""
-    [case] = make_cases(cell.dataset, cell.protocol, cell.seed)
+    [case] = _cases(cell)
     return case, engine.run(cell, case, reporter.progress)
+
+
+def _cases(cell: Cell) -> list[Case]:
+    cases = make_cases(cell.dataset, cell.protocol, cell.seed)
+    if cell.auxiliary is None:
+        return cases
+    return [with_auxiliary(case, cell.auxiliary) for case in cases]
 
 
 def _null_answers(
@@ -200,8 +208,10 @@ def _record(cell: Cell, settings: Settings, answers: Sequence[Answer]) -> Record
             budget=cell.budget,
             access=cell.card.access,
             control=cell.card.control,
+            stands_for=cell.stands_for,
         ),
-        dataset=DatasetFacts(name=cell.dataset.entry.name, fingerprint=cell.dataset.fingerprint),
+        dataset=_facts(cell.dataset),
+        auxiliary=None if cell.auxiliary is None else _facts(cell.auxiliary),
         protocol=cell.protocol,
         seed=cell.seed,
         status=last.status,
@@ -218,6 +228,10 @@ def _record(cell: Cell, settings: Settings, answers: Sequence[Answer]) -> Record
             misses=sum(answer.misses for answer in answers),
         ),
     )
+
+
+def _facts(dataset: Dataset) -> DatasetFacts:
+    return DatasetFacts(name=dataset.entry.name, fingerprint=dataset.fingerprint)
 
 
 def _environment(settings: Settings) -> dict[str, Any]:

@@ -12,6 +12,9 @@ import numpy as np
 from harness.datasets.cases import Case, Selection
 from harness.method import Task, granted
 
+# Who validates on the training part has to keep its patients apart; the questions' stay unknown.
+GROUPS_TOLD = ("training.used", "training.not_used", "training.real/")
+
 
 @dataclass(frozen=True, eq=False)
 class SealedSet:
@@ -19,6 +22,7 @@ class SealedSet:
 
     path: Path  # .npy, (N, H, W) uint8
     digests: tuple[str, ...]  # for the feature service alone
+    groups: list[int] | None  # patients as numbers without a meaning; None: not known or not told
 
 
 def seal(case: Case, task: Task, access: Iterable[str], folder: Path) -> dict[str, SealedSet]:
@@ -34,10 +38,13 @@ def seal(case: Case, task: Task, access: Iterable[str], folder: Path) -> dict[st
         The sets by the name under which a method asks for them, as in ``training.used``.
     """
     sealed: dict[str, SealedSet] = {}
+    numbers: dict[str, int] = {}  # by patient
     for name, selection in _granted(case, task, access).items():
         path = folder / f"{name.replace('/', '-')}.npy"
         _write(selection, path)
-        sealed[name] = SealedSet(path, selection.digests)
+        told = selection.groups if name.startswith(GROUPS_TOLD) else None
+        groups = None if told is None else [numbers.setdefault(g, len(numbers)) for g in told]
+        sealed[name] = SealedSet(path, selection.digests, groups)
     return sealed
 
 

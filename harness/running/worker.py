@@ -24,9 +24,11 @@ from harness.discovery import find_method
 from harness.errors import describe
 from harness.features.neighbours import nearest, row_statistics
 from harness.features.store import map_rows
+from harness.learning import Backbone
 from harness.method import (
     Budget,
     ImageSet,
+    Layers,
     Metric,
     Prediction,
     Questions,
@@ -45,24 +47,37 @@ class WorkerTools(Tools):
 
     def __init__(self, job: Job, channel: Channel) -> None:
         self.device = job.device
+        self.precision = job.precision
         self.seed = job.seed
         self.rng = np.random.default_rng(job.seed)
         self.budget = Budget(job.budget)
         self.classes = job.classes
         self.scratch = Path(job.scratch)
+        self.checkpoints = Path(job.checkpoints)
         self._channel = channel
         self._made: dict[str, Any] = {}
 
-    def features(self, images: ImageSet, backbone: str, layer: str = "pool") -> NDArray[np.float32]:
+    def features(self, images: ImageSet, backbone: str, layer: Layers = "pool") -> Any:
         """See :meth:`harness.method.Tools.features`."""
-        request = {"set_name": images.name, "backbone": backbone, "layer": layer}
+        layers = [layer] if isinstance(layer, str) else list(layer)
+        request = {"set_name": images.name, "backbone": backbone, "layers": layers}
         self._channel.send({"say": "features", **request})
         answer = self._channel.receive()
         assert answer is not None
         if "error" in answer:
             raise ValueError(answer["error"])
-        rows = map_rows(Path(answer["path"]))
-        return rows if images.rows is None else rows[images.rows]
+        whole = [map_rows(Path(path)) for path in answer["paths"]]
+        found = tuple(rows if images.rows is None else rows[images.rows] for rows in whole)
+        return found[0] if isinstance(layer, str) else found
+
+    def network(self, backbone: str) -> Backbone:
+        """See :meth:`harness.method.Tools.network`."""
+        self._channel.send({"say": "network", "backbone": backbone})
+        answer = self._channel.receive()
+        assert answer is not None
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        return Backbone(**answer["network"]).to(self.device)
 
     def neighbours(
         self,
@@ -144,9 +159,14 @@ def _answer(job: Job, channel: Channel) -> dict[str, Any]:
     }
 
 
+def _image_set(name: str, path: str, groups: list[int] | None) -> ImageSet:
+    told = None if groups is None else np.array(groups, np.int64)
+    return ImageSet(np.load(path, mmap_mode="r"), name, groups=told)
+
+
 def _part(job: Job, part: str) -> dict[str, ImageSet]:
     return {
-        name.removeprefix(f"{part}."): ImageSet(np.load(path, mmap_mode="r"), name)
+        name.removeprefix(f"{part}."): _image_set(name, path, job.groups.get(name))
         for name, path in job.sets.items()
         if name.startswith(f"{part}.")
     }

@@ -97,8 +97,12 @@ def test_lists_name_data_sets_backbones_and_controls(bench):
     datasets = {row["name"]: row for row in bench.json("list", "datasets", "--json")}
     assert datasets["phantom-planted"]["default"]
     assert datasets["phantom-null"]["available"]
-    backbones = [row["name"] for row in bench.json("list", "backbones", "--json")]
-    assert {"pixels", "tf_efficientnet_lite0"} <= set(backbones)
+    backbones = {row["name"]: row for row in bench.json("list", "backbones", "--json")}
+    here = {name for name, row in backbones.items() if row["available"]}
+    assert {"pixels", "lbp", "tf_efficientnet_lite0"} <= here
+    absent = backbones["vit_large_patch16_224"]
+    assert absent["weights"] == "hub:timm/vit_large_patch16_224.augreg_in21k_ft_in1k"
+    assert (absent["available"], absent["sha256"]) == (False, None)
     controls = [row["name"] for row in bench.json("list", "controls", "--json")]
     assert sorted(controls) == ["blind", "constant", "patient-lookup", "random"]
 

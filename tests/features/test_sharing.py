@@ -25,15 +25,17 @@ root, first, count, seconds = Path(sys.argv[1]), *map(int, sys.argv[2:5])
 store.CHUNK = 16
 images = range(first, first + count)
 
-def compute(missing):
-    with open(root / "computed", "a") as log:
-        log.write("".join(f"{first + row}\\n" for row in missing))
-    time.sleep(seconds / 1000)
-    return np.array([[first + row, 1] for row in missing], np.float32)
+def compute(missing, keys):
+    for start in range(0, len(missing), 16):
+        batch = missing[start : start + 16]
+        with open(root / "computed", "a") as log:
+            log.write("".join(f"{first + row}\\n" for row in batch))
+        time.sleep(seconds / 1000)
+        yield [np.array([[first + row, 1] for row in batch], np.float32)]
 
 key = store.Key(Weights("tiny", "none", "0" * 64), "pool", "as it is", "fp32")
 digests = [hashlib.sha256(str(image).encode()).hexdigest() for image in images]
-found = store.FeatureStore(root).rows(key, digests, compute, print)
+[found] = store.FeatureStore(root).rows([key], digests, compute, print)
 assert store.map_rows(found.path)[:, 0].tolist() == list(images)
 print(found.misses)
 """
@@ -43,6 +45,16 @@ def start(root, first=0, count=100, milliseconds=30):
     arguments = [str(root), *map(str, (first, count, milliseconds))]
     command = [sys.executable, "-c", ASK, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def given(rows):
+    """Return a computation that gives these rows, three at a time."""
+
+    def compute(missing, keys):
+        for start in range(0, len(missing), 3):
+            yield [rows[missing[start : start + 3]]]
+
+    return compute
 
 
 def computed(root):
@@ -98,16 +110,19 @@ def test_images_of_another_size_may_have_rows_of_another_width(tmp_path):
     for width, images in ((3, range(10)), (5, range(10, 20))):
         rows = np.full((10, width), width, np.float32)
         digests = [f"{image:064d}" for image in images]
-        found = FeatureStore(tmp_path).rows(key, digests, rows.__getitem__, print)
+        [found] = FeatureStore(tmp_path).rows([key], digests, given(rows), print)
         assert map_rows(found.path).tolist() == rows.tolist()
 
 
-def test_the_library_of_the_format_reads_a_shard(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "CHUNK", 4)
+@pytest.mark.parametrize("shape", [(3,), (5, 2)])
+@pytest.mark.parametrize(("count", "size"), [(4, 2**20), (100, 150)])
+def test_the_library_of_the_format_reads_a_shard(tmp_path, monkeypatch, shape, count, size):
+    monkeypatch.setattr(store_module, "CHUNK", count)
+    monkeypatch.setattr(store_module, "CHUNK_BYTES", size)
     key = Key(Weights("tiny", "none", "0" * 64), "pool", "as it is", "fp32")
     digests = [f"{image:064d}" for image in range(10)]
-    values = np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32)
-    found = FeatureStore(tmp_path).rows(key, digests, lambda missing: values[missing], print)
+    values = np.random.default_rng(0).normal(size=(10, *shape)).astype(np.float32)
+    [found] = FeatureStore(tmp_path).rows([key], digests, given(values), print)
     tensors = load_file(found.path)
     assert np.array_equal(tensors["rows"], values)
     assert tensors["digests"].tobytes().decode() == "".join(digests)

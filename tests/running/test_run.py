@@ -115,6 +115,27 @@ def test_features_and_neighbours_reach_a_method_and_are_counted(bench):
     assert record(bench, "user")["cache"] == {"hits": 180, "misses": 0}
 
 
+def test_several_layers_of_a_backbone_reach_a_method_from_one_pass(bench):
+    score = """
+        net = "test_resnet@random:0"
+        pool, tokens = tools.features(questions.unknown, net, ("pool", "tokens"))
+        assert tokens.shape == (n, 25, pool.shape[1]) and pool.dtype == tokens.dtype == np.float32
+        assert np.allclose(tokens.mean(1), pool, atol=1e-5)
+        some = questions.unknown[[5, 2]]
+        assert np.array_equal(tools.features(some, net, "tokens"), tokens[[5, 2]])
+        assert np.array_equal(tools.features(questions.unknown, net), pool)
+        [inner] = tools.features(questions.unknown, net, ["stage3"])
+        assert inner.ndim == 2 and np.isfinite(inner).all()
+        return Prediction(pool[:, 0], np.ones(n, int))
+    """
+    bench.plugin("deep", method_source("deep", score))
+    bench("run", "-m", "deep", "--datasets", bench.phantom(), "-d", "small")
+    [weights] = record(bench, "deep")["weights"]
+    assert (weights["backbone"], weights["source"]) == ("test_resnet@random:0", "random:0")
+    # 180 images and three layers, of which the second pass computes the last one.
+    assert record(bench, "deep")["cache"] == {"hits": 0, "misses": 540}
+
+
 def test_the_predictions_file_holds_every_question_once_under_its_digest(bench):
     bench("run", "-m", "random", "--datasets", bench.phantom(), "-d", "small")
     facts = record(bench, "random")["predictions"]
