@@ -74,9 +74,8 @@ class Kit:
     def _trial(self, card: Card, changes: Mapping[str, Any]) -> Trial:
         key = json.dumps([card.name, card.source_digest, dict(changes)], sort_keys=True)
         if key not in self._trials:
-            folder = self._folder / str(len(self._trials))
-            folder.mkdir()
             parameters = resolve(card, Budget.DEMO, changes)
+            folder = Path(tempfile.mkdtemp(dir=self._folder))
             trial = Trial(
                 self._engine,
                 card,
