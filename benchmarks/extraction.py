@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,9 +42,10 @@ def cold_vs_forward(size: Size) -> Figure:
 def cold_vs_script(size: Size) -> Figure:
     """PNG files to stored features, against the plain loop: PIL, torchvision, DataLoader.
 
-    The loop opens a file, converts it to RGB, resizes to 256, crops 224, normalises, and computes
-    in fp32 without a graph; the service runs with precision ``auto``. Their agreement: how often
-    an image has the same nearest neighbour among the others.
+    The loop opens a file, converts it to RGB, resizes, crops and normalises as the configuration
+    of the weights says (or its features could not be compared with the service's), and computes in
+    fp32; the service runs with precision ``auto``. Their agreement: how often an image has the same
+    nearest neighbour among the others.
     """
     model, count = size("resnet50", "resnet18"), size(200, 32)
     with own_cache() as cache, service("auto") as client:
@@ -96,6 +98,7 @@ def _forward(model: str, count: int) -> Callable[[], None]:
 def _script(model: str, paths: list[Path]) -> Callable[[], NDArray[np.float32]]:
     import torch
     from PIL import Image
+    from timm.data import resolve_data_config
     from torch.utils.data import DataLoader
     from torchvision import transforms
 
@@ -103,12 +106,15 @@ def _script(model: str, paths: list[Path]) -> Callable[[], NDArray[np.float32]]:
 
     torch.set_num_threads(threads())
     network = from_seed(model, SEED).eval()
+    config = resolve_data_config({}, model=network)
+    side = config["input_size"][-1]
+    how = transforms.InterpolationMode(config["interpolation"])
     prepare = transforms.Compose(
         [
-            transforms.Resize(256),
-            transforms.CenterCrop(224),
+            transforms.Resize(math.floor(side / config["crop_pct"]), how),
+            transforms.CenterCrop(side),
             transforms.ToTensor(),
-            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+            transforms.Normalize(config["mean"], config["std"]),
         ]
     )
 
