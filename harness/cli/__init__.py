@@ -14,6 +14,7 @@ from harness.cli import (
     fetch,
     forge,
     listing,
+    plugin,
     publish,
     run,
     score,
@@ -60,6 +61,7 @@ app.command("submit")(submit.submit)
 app.command("score")(score.score)
 app.add_typer(forge.app, name="forge")
 app.add_typer(cache.app, name="cache")
+app.add_typer(plugin.app, name="plugin")
 
 
 def main() -> None:

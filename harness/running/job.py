@@ -23,3 +23,4 @@ class Job:
     checkpoints: str
     sets: dict[str, str]  # name, as in ``training.used`` → .npy of its pixels
     groups: dict[str, list[int]]  # by the same names, of the sets whose patients are told
+    watched: bool  # whether the worker notes what it writes outside its own folders
