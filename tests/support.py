@@ -203,7 +203,7 @@ def leaky_case(seed: int = 0, n: int = 12, side: int = 16) -> tuple[Training, Qu
     used, not_used, asked_used, asked_not = (images(n) for _ in range(4))
     pool = np.concatenate([copies(used), copies(asked_used), images(2 * n)])
     training = {"used": used, "not_used": not_used, "generated": pool}
-    questions = {"unknown": np.concatenate([asked_used, asked_not]), "generated": pool[::-1]}
+    questions = {"unknown": np.concatenate([asked_used, asked_not]), "generated": pool[::-1].copy()}
     return (
         Training({name: ImageSet(p, f"training.{name}") for name, p in training.items()}),
         Questions({name: ImageSet(p, f"questions.{name}") for name, p in questions.items()}),
