@@ -1,18 +1,22 @@
 # make bench   set up and run the headline methods on the default data sets
 # make test    set up and run every test that is not marked slow
+# make benchmark  time the harness (half an hour) and write docs/benchmarks.md and .json
 # make pictures  run every method on the ladder and draw the pictures of the docs
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 VENV := .venv
 STAMP := $(VENV)/.up-to-date
 
-.PHONY: bench test pictures lint clean
+.PHONY: bench test benchmark pictures lint clean
 
 bench: $(STAMP)
 	$(VENV)/bin/bench run --all --headline
 
 test: $(STAMP)
 	$(VENV)/bin/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
+
+benchmark: $(STAMP)
+	$(VENV)/bin/python -m benchmarks
 
 pictures: $(STAMP)
 	$(VENV)/bin/bench run --all -d "phantom-gan-*"

@@ -16,6 +16,8 @@ from harness.features.neighbours import nearest
 from harness.method import Budget, ImageSet, Questions, Training
 
 # Big enough for intervals (10 patients a class), small enough for seconds on two cores.
+TRAINED = ("moco-moe", "siamese-attention", "vit-autoencoder", "handcrafted-forest")
+
 SMALL_PHANTOM = """
 {name}:
   task: membership
@@ -38,11 +40,13 @@ class Bench:
     """The ``bench`` command with its own cache, results and plugins."""
 
     folder: Path
+    trained: bool = False  # whether the families that train networks are there, too
 
     @property
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
+            "BENCH_DISABLE_PLUGINS": "" if self.trained else ",".join(TRAINED),
             "BENCH_CACHE": str(self.folder / "cache"),
             "BENCH_RESULTS": str(self.folder / "results"),
             "PYTHONPATH": os.pathsep.join(
@@ -96,13 +100,13 @@ class Bench:
         found = {}
         for path in sorted((self.folder / "results").rglob("*.json")):
             record = json.loads(path.read_text())
-            for key in ("environment", "timing", "cache"):
+            for key in ("environment", "timing", "cache", "log"):
                 record.pop(key)
             found[str(path.relative_to(self.folder))] = record
         return found
 
-    def plugin(self, name: str, source: str) -> None:
-        """Install a plugin of one module that brings methods, by its metadata alone."""
+    def plugin(self, name: str, source: str, group: str = "methods") -> None:
+        """Install a plugin of one module that brings methods or hooks, by its metadata alone."""
         module = name.replace("-", "_")
         folder = self.folder / "plugins"
         metadata = folder / f"{module}-1.0.dist-info"
@@ -110,7 +114,7 @@ class Bench:
         (folder / f"{module}.py").write_text(dedent(source))
         (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (metadata / "entry_points.txt").write_text(
-            f"[fingerprint_bench.methods]\n{name} = {module}\n"
+            f"[fingerprint_bench.{group}]\n{name} = {module}\n"
         )
 
     def phantom(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -15,7 +16,7 @@ DAY = 86_400
 
 @app.command("info")
 def info(as_json: AsJson = False) -> None:
-    """Show what the store holds of each backbone and when it was last used.
+    """Show what the store holds of each backbone and data set, and when it was last used.
 
     BENCH_CACHE_LIMIT=20GB keeps it below a size: what was not used for longest goes first.
 
@@ -24,10 +25,11 @@ def info(as_json: AsJson = False) -> None:
       bench cache info
     """
     from harness.features.inventory import holdings, limit
+    from harness.features.origin import origins
     from harness.files import cache_dir
 
     root = cache_dir() / "features"
-    found = list(holdings(root))
+    found = list(holdings(root, origins(cache_dir() / "packs")))
     if as_json:
         rows = [
             {
@@ -35,6 +37,7 @@ def info(as_json: AsJson = False) -> None:
                 "weights": held.source,
                 "layer": held.layer,
                 "precision": held.precision,
+                "datasets": list(held.datasets),
                 "sets": held.sets,
                 "bytes": held.size,
                 "last_used": datetime.fromtimestamp(held.used, UTC).isoformat(timespec="seconds"),
@@ -48,14 +51,16 @@ def info(as_json: AsJson = False) -> None:
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for title in ("backbone", "weights", "layer", "precision", "sets", "MB", "last used"):
+    for title in (
+        "backbone", "data sets", "weights", "layer", "precision", "sets", "MB", "last used",
+    ):  # fmt: skip
         table.add_column(title, justify="right" if title in ("sets", "MB") else "left")
     for held in found:
         used = datetime.fromtimestamp(held.used).astimezone().strftime("%Y-%m-%d %H:%M")
         size = f"{held.size / 1e6:,.1f}"
         table.add_row(
-            held.backbone, held.source.partition(":")[0], held.layer, held.precision,
-            str(held.sets), size, used,
+            held.backbone, _shortened(held.datasets), held.source.partition(":")[0], held.layer,
+            held.precision, str(held.sets), size, used,
         )  # fmt: skip
     console = Console(highlight=False)
     if found:
@@ -64,6 +69,11 @@ def info(as_json: AsJson = False) -> None:
     bound = f", at most {largest / 1e6:,.0f} MB" if largest is not None else ""
     total = sum(held.size for held in found) / 1e6
     console.print(f"{root}: {total:,.1f} MB{bound}", markup=False, soft_wrap=True)
+
+
+def _shortened(datasets: Sequence[str]) -> str:
+    first, *others = datasets or ("not known",)
+    return f"{first} +{len(others)}" if others else first
 
 
 @app.command("verify")

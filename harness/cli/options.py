@@ -47,7 +47,12 @@ Auxiliary = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Precision = Annotated[str, typer.Option(help="fp32, or bf16 for feature extraction.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="fp32, bf16 for feature extraction, or auto: bf16 where it is faster and as good."
+    ),
+]
 BudgetOption = Annotated[
     Budget, typer.Option(help="The paper's parameters, or smaller ones for a laptop.")
 ]

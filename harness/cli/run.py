@@ -213,8 +213,8 @@ def read_settings(device: str, precision: str, weights: dict[str, Path]) -> Sett
 
     from harness.running.local import Settings, choose_device
 
-    if precision not in ("fp32", "bf16"):
-        raise BenchError(f"--precision {precision}: choose fp32 or bf16")
+    if precision not in ("auto", "fp32", "bf16"):
+        raise BenchError(f"--precision {precision}: choose auto, fp32 or bf16")
     return Settings(choose_device(device), precision, os.cpu_count() or 1, weights)
 
 

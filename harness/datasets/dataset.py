@@ -9,7 +9,7 @@ from harness.datasets.entry import OTHER_SLICES, Entry, Layout, is_set_name
 from harness.datasets.images import Track, read_images
 from harness.datasets.layouts import classes_of, find_images, inside, missing_set, set_names
 from harness.datasets.medical import is_dicom, is_nifti
-from harness.datasets.pack import Pack, PackedSet, open_pack
+from harness.datasets.pack import Pack, PackedSet, note_name, open_pack
 from harness.datasets.recipe import OptionError, RawSet, Recipe
 from harness.datasets.table import Table
 from harness.errors import BenchError, did_you_mean
@@ -67,7 +67,9 @@ def _from_recipe(entry: Entry, recipes: Recipes) -> Pack:
         raise entry.flaw(("fetch", name), str(error)) from error
     digest = recipe.digest
     signature = json_digest(["recipe", entry.task, digest])
-    return open_pack(signature, lambda: _made(entry, name, recipe), lambda _: digest)
+    pack = open_pack(signature, lambda: _made(entry, name, recipe), lambda _: digest)
+    note_name(signature, entry.name)
+    return pack
 
 
 def _made(entry: Entry, recipe_name: str, recipe: Recipe) -> Iterator[tuple[str, RawSet]]:
@@ -115,11 +117,13 @@ def _from_folders(entry: Entry, track: Track | None) -> Pack:
     written = entry.model_dump(mode="json", include=keys)
     stats = [_stat(path) for path in tables if path is not None]
     signature = json_digest([written, str(root), _state(files, root), stats])
-    return open_pack(
+    pack = open_pack(
         signature,
         lambda: read_sets(entry, files, track),
         lambda sets: _fingerprint(entry.task, sets),
     )
+    note_name(signature, entry.name)
+    return pack
 
 
 def read_sets(

@@ -23,11 +23,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.datasets.images import pixel_digest
 from harness.datasets.recipe import RawSet
 from harness.errors import BenchError
-from harness.files import cache_dir, write_text
+from harness.files import cache_dir, read_json, write_json, write_text
 
 SCHEMA: Final = (
     1  # raised whenever a pack would come out differently, for example by a new decoding rule
 )
+NAMES = "names.json"  # beside the index: what the data sets are called that are this pack
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +132,26 @@ def open_pack(
             remedy = "mend that or set BENCH_CACHE to another folder"
             raise BenchError(f"{packs}: the pack cannot be made ({error}); {remedy}") from error
     raise BenchError(f"{folder}: cannot be read back; check the disk or set BENCH_CACHE")
+
+
+def note_name(signature: str, name: str) -> None:
+    """Write down what a data set is called whose pack it is, for whoever looks at the cache."""
+    path = cache_dir() / "packs" / signature / NAMES
+    known = read_json(path) or []
+    if name not in known:
+        with suppress(OSError):  # it matters to nothing else
+            write_json(path, sorted({*known, name}))
+
+
+def names_by_image(packs: Path) -> dict[str, set[str]]:
+    """Return by the hex digest of its pixels what the data sets are called that hold an image."""
+    found: dict[str, set[str]] = {}
+    for folder in sorted(packs.glob("*")):
+        pack, names = _read(folder), read_json(folder / NAMES) or []
+        for packed in pack.sets.values() if pack else ():
+            for digest in packed.digests:
+                found.setdefault(digest, set()).update(names)
+    return found
 
 
 def stored_images(packs: Path) -> dict[str, Callable[[], NDArray[np.uint8]]]:

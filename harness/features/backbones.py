@@ -30,6 +30,7 @@ class Extractor(Protocol):
     preprocessing: str  # what happens to the pixels before the network, in words
     precision: str  # "fp32" or "bf16": what it computes in, whatever was asked for
     layers: tuple[str, ...]  # that there are
+    footprint: int  # bytes that an image takes while it is computed, roughly
 
     def __call__(self, pixels: torch.Tensor, layers: Sequence[str]) -> list[torch.Tensor]:
         """Turn (B, H, W) uint8 on the device into float32 features of each layer, in one pass.

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.channel import Channel, ChannelClosedError
 from harness.errors import BenchError
-from harness.features.weights import Weights
+from harness.features.weights import Used, Weights
 from harness.files import cache_dir
 
 Listener = Callable[[dict[str, Any]], None]  # told of progress and log messages
@@ -24,7 +24,7 @@ class Features:
     """Where a set's features lie, and what it cost to have them."""
 
     paths: tuple[Path, ...]  # a shard for each layer that was asked for
-    weights: Weights
+    used: Used
     hits: int
     misses: int
 
@@ -65,6 +65,11 @@ class FeatureClient:
             }
         )
 
+    @property
+    def pid(self) -> int:
+        """The process of the service, for whoever watches its memory."""
+        return self._process.pid
+
     def fetch(self, backbone: str) -> Weights:
         """Have the weights of a backbone on this machine.
 
@@ -90,7 +95,8 @@ class FeatureClient:
         request = {"case": case, "set_name": set_name, "backbone": backbone}
         answer = self._ask({"do": "features", **request, "layers": list(layers)}, listen)
         paths = tuple(map(Path, answer["paths"]))
-        return Features(paths, Weights(**answer["weights"]), answer["hits"], answer["misses"])
+        used = Used(Weights(**answer["weights"]), **answer["choice"])
+        return Features(paths, used, answer["hits"], answer["misses"])
 
     def network(self, backbone: str) -> Export:
         """Have a backbone's network written to a file that anyone may map.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Holding:
-    """What the store holds of one extractor."""
+    """What the store holds of one extractor, or of some data sets by it."""
 
     folder: Path
     backbone: str
@@ -43,6 +43,7 @@ class Holding:
     sets: int
     size: int  # bytes
     used: float
+    datasets: tuple[str, ...] = ()  # what the images belong to, where that was asked for
 
 
 def shards(root: Path) -> list[Shard]:
@@ -57,12 +58,19 @@ def shards(root: Path) -> list[Shard]:
     return sorted(found, key=lambda shard: (shard.used, shard.path))
 
 
-def holdings(root: Path) -> Iterator[Holding]:
-    """Yield what a store holds of every extractor, by name."""
-    by_folder: dict[Path, list[Shard]] = {}
+def holdings(
+    root: Path, datasets_of: Callable[[Shard], tuple[str, ...]] = lambda _: ()
+) -> Iterator[Holding]:
+    """Yield what a store holds of every extractor, by name.
+
+    Args:
+        root: the folder of the store.
+        datasets_of: tells the data sets of a shard's images; what it tells apart is listed apart.
+    """
+    groups: dict[tuple[Path, tuple[str, ...]], list[Shard]] = {}
     for shard in shards(root):
-        by_folder.setdefault(shard.path.parent, []).append(shard)
-    for folder, held in sorted(by_folder.items()):
+        groups.setdefault((shard.path.parent, datasets_of(shard)), []).append(shard)
+    for (folder, datasets), held in sorted(groups.items()):
         key = _key(folder)
         yield Holding(
             folder=folder,
@@ -73,6 +81,7 @@ def holdings(root: Path) -> Iterator[Holding]:
             sets=len(held),
             size=sum(shard.size for shard in held),
             used=held[-1].used,
+            datasets=datasets,
         )
 
 

@@ -21,12 +21,15 @@ from harness.features.backbones import AS_MAP, POOL, TOKENS
 from harness.features.hub import full_name
 from harness.files import atomic
 
+PIXEL_BYTES = 256  # of activations for each pixel of a network's input: 13 MB for 224 x 224
+
 
 class PixelExtractor:
     """Grey values in [0, 1], reduced with antialiasing so that no side exceeds ``side``."""
 
     precision = "fp32"
     layers: tuple[str, ...] = (POOL,)
+    footprint = 2**20
 
     def __init__(self, side: int) -> None:
         self.side = side
@@ -56,6 +59,7 @@ class NetworkExtractor:
         self.interpolation = InterpolationMode(config["interpolation"])
         self.device = torch.device(device)
         self.precision = precision
+        self.footprint = PIXEL_BYTES * self.side**2
         self.mean = torch.tensor(config["mean"], device=device).view(1, 3, 1, 1)
         self.deviation = torch.tensor(config["std"], device=device).view(1, 3, 1, 1)
         self.network = network.eval().to(device).to(memory_format=torch.channels_last)

@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 
 from harness.channel import Channel, ChannelClosedError
 from harness.errors import BenchError, describe
-from harness.features.backbones import Backbone, Extractor, check_layers, find_backbone
+from harness.features.backbones import Backbone, check_layers, find_backbone
+from harness.features.batches import Batches
 from harness.features.networks import NetworkExtractor, export
+from harness.features.precision import Choice, load
 from harness.features.store import Extraction, FeatureStore, Key
 from harness.features.weights import Weights
 from harness.files import cache_dir, json_digest
 from harness.plugins import load_trusted
-
-BATCH = 32  # fixed and padded, so that an image's features do not depend on its neighbours
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,25 @@ class StoredSet:
 
     path: Path  # .npy, (N, H, W) uint8
     digests: tuple[str, ...]  # hex, in the order of the pixels
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Return the pixels, memory-mapped."""
+        found: NDArray[np.uint8] = np.load(self.path, mmap_mode="r")
+        return found
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A backbone that is ready."""
+
+    weights: Weights
+    batches: Batches
+    choice: Choice
+
+    def key(self, layer: str) -> Key:
+        """Return the key of the store under which a layer lies."""
+        extractor = self.batches.extractor
+        return Key(self.weights, layer, extractor.preprocessing, extractor.precision)
 
 
 @dataclass
@@ -66,7 +85,7 @@ class FeatureService:
         self.files = {name: Path(path) for name, path in settings["weights"].items()}
         self.store = FeatureStore(Path(settings["store"]))
         self.packaged = load_trusted().backbones()
-        self.loaded: dict[str, tuple[Weights, Extractor]] = {}
+        self.loaded: dict[str, Loaded] = {}
         self.cases: dict[str, OpenCase] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -101,26 +120,30 @@ class FeatureService:
         opened = self.cases[case]
         if set_name not in opened.sets:
             raise BenchError(f"the case has no set {set_name}")
-        weights, extractor = self._load(backbone)
-        check_layers(backbone, extractor, layers)
+        loaded = self._load(backbone, opened)
+        check_layers(backbone, loaded.batches.extractor, layers)
         lacking = sorted({name for name in layers if opened.lacks(backbone, name, set_name)})
-        keys = [
-            Key(weights, name, extractor.preprocessing, extractor.precision) for name in lacking
-        ]
+        keys = [loaded.key(name) for name in lacking]
         new = []
         for name, images in opened.sets.items() if keys else ():
-            for layer, found in zip(lacking, self._extract(keys, images, extractor), strict=True):
+            for layer, found in zip(lacking, self._extract(keys, images, loaded), strict=True):
                 opened.extracted.setdefault((backbone, layer), {})[name] = found
                 new.append(found)
         return {
             "paths": [str(opened.extracted[backbone, name][set_name].path) for name in layers],
-            "weights": asdict(weights),
+            "weights": asdict(loaded.weights),
+            "choice": asdict(loaded.choice),
             "hits": sum(found.hits for found in new),
             "misses": sum(found.misses for found in new),
         }
 
     def _network(self, backbone: str) -> dict[str, Any]:
-        weights, extractor = self._load(backbone)
+        if backbone in self.loaded:
+            weights = self.loaded[backbone].weights
+            extractor = self.loaded[backbone].batches.extractor
+        else:
+            weights = self._backbone(backbone).fetch()
+            extractor = self._backbone(backbone).load(self.device, "fp32")
         if not isinstance(extractor, NetworkExtractor):
             raise BenchError(f"backbone {backbone} is no network that could be trained")
         path = cache_dir() / "networks" / f"{json_digest(asdict(weights))[:32]}.safetensors"
@@ -129,45 +152,37 @@ class FeatureService:
     def _backbone(self, name: str) -> Backbone:
         return find_backbone(name, self.packaged, self.files)
 
-    def _load(self, name: str) -> tuple[Weights, Extractor]:
+    def _load(self, name: str, opened: OpenCase) -> Loaded:
         if name not in self.loaded:
             backbone = self._backbone(name)
-            self.loaded[name] = backbone.fetch(), backbone.load(self.device, self.precision)
+            weights = backbone.fetch()
+            sample = max((images.pixels() for images in opened.sets.values()), key=len)
+            found = load(
+                backbone, weights, self.device, self.precision, images=sample, say=self._say
+            )
+            self.loaded[name] = Loaded(weights, *found)
         return self.loaded[name]
 
-    def _extract(
-        self, keys: Sequence[Key], images: StoredSet, extractor: Extractor
-    ) -> list[Extraction]:
-        pixels = np.load(images.path, mmap_mode="r")
-
+    def _extract(self, keys: Sequence[Key], images: StoredSet, loaded: Loaded) -> list[Extraction]:
         def compute(
             missing: NDArray[np.intp], lacking: Sequence[Key]
         ) -> Iterator[list[NDArray[np.float32]]]:
-            what = f"features {lacking[0].weights.backbone}"
             layers = [key.layer for key in lacking]
-            return self._batches(pixels, missing, extractor, layers, what)
+            found = loaded.batches.rows(images.pixels(), missing, layers, self._say)
+            told = time.monotonic()
+            done = 0
+            for batch in found:
+                yield batch
+                done += len(batch[0])
+                if time.monotonic() - told > 0.2:
+                    told = time.monotonic()
+                    reached = int(missing[done - 1]) + 1  # what the store held counts as done
+                    self._tell(loaded.weights.backbone, reached, len(images.digests))
 
         return self.store.rows(keys, images.digests, compute, self._say)
 
-    def _batches(
-        self,
-        pixels: NDArray[np.uint8],
-        rows: NDArray[np.intp],
-        extractor: Extractor,
-        layers: Sequence[str],
-        what: str,
-    ) -> Iterator[list[NDArray[np.float32]]]:
-        told = time.monotonic()
-        for start in range(0, len(rows), BATCH):
-            chosen = rows[start : start + BATCH]
-            batch = np.zeros((BATCH, *pixels.shape[1:]), np.uint8)
-            batch[: len(chosen)] = pixels[chosen]
-            found = extractor(torch.from_numpy(batch).to(self.device), layers)
-            yield [features[: len(chosen)].cpu().numpy() for features in found]
-            if time.monotonic() - told > 0.2:
-                told = time.monotonic()
-                done = int(chosen[-1]) + 1  # of the set: what the store held counts as done
-                self.channel.send({"progress": what, "done": done, "of": len(pixels)})
+    def _tell(self, backbone: str, done: int, of: int) -> None:
+        self.channel.send({"progress": f"features {backbone}", "done": done, "of": of})
 
     def _say(self, text: str) -> None:
         self.channel.send({"log": text})

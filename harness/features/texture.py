@@ -34,6 +34,7 @@ class PatternExtractor:
     preprocessing = RULE
     precision = "fp32"
     layers: tuple[str, ...] = (POOL, TOKENS)
+    footprint = 2**22
 
     def __call__(self, pixels: torch.Tensor, layers: Sequence[str] = (POOL,)) -> list[torch.Tensor]:
         """Turn (B, H, W) uint8 into the histograms, (B, 49 * 59), or cell by cell (B, 49, 59)."""

@@ -17,6 +17,15 @@ class Weights:
     sha256: str  # of the file; of the rule for extractors without weights
 
 
+@dataclass(frozen=True)
+class Used:
+    """A backbone as it was used."""
+
+    weights: Weights
+    precision: str  # "fp32" or "bf16"
+    reason: str | None  # why ``auto`` chose it
+
+
 def weights_of_file(backbone: str, source: str, path: Path) -> Weights:
     """Return the weights in ``path``; its digest is remembered until size or time change.
 

@@ -21,7 +21,7 @@ from harness.datasets.cases import Case
 from harness.errors import BenchError
 from harness.features.client import FeatureClient, FeatureError
 from harness.features.store import set_digest
-from harness.features.weights import Weights
+from harness.features.weights import Used
 from harness.files import cache_dir, json_digest
 from harness.method import Task
 from harness.running.job import Job
@@ -40,10 +40,15 @@ class Settings:
     """How cells run on this machine."""
 
     device: str
-    precision: str
+    precision: str  # "fp32", "bf16", or "auto": each backbone what serves it best
     threads: int
     weights: Mapping[str, Path]  # given by --weights NAME=FILE
     watched: bool = False  # whether workers note what they write outside their own folders
+
+    @property
+    def training_precision(self) -> str:
+        """What methods train in: nothing can be compared beforehand, so ``auto`` is fp32."""
+        return "bf16" if self.precision == "bf16" else "fp32"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +57,10 @@ class Answer:
 
     status: Status
     reason: str | None = None
-    log: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()  # what the feature service said, and the last words of the worker
     scores: NDArray[np.float64] | None = None  # (N,) or (N, C), in the order of the questions
     labels: NDArray[np.int64] | None = None  # (N,)
-    weights: tuple[Weights, ...] = ()
+    backbones: tuple[Used, ...] = ()
     hits: int = 0
     misses: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -143,7 +148,7 @@ class LocalEngine:
             seed=cell.seed,
             classes=len(case.classes),
             device=self.settings.device,
-            precision=self.settings.precision,
+            precision=self.settings.training_precision,
             threads=self.settings.threads,
             scratch=str(scratch),
             checkpoints=str(self._checkpoints(cell, sealed)),
@@ -219,7 +224,7 @@ class LocalEngine:
             return {"error": str(error)}
         costs.hits += found.hits
         costs.misses += found.misses
-        costs.weights[found.weights.backbone] = found.weights
+        costs.used[found.used.weights.backbone] = found.used
         return {"paths": [str(path) for path in found.paths]}
 
     def _lend(self, message: Mapping[str, Any], costs: Costs) -> dict[str, Any]:
@@ -227,7 +232,8 @@ class LocalEngine:
             export = self.features.network(message["backbone"])
         except (BenchError, FeatureError) as error:
             return {"error": str(error)}
-        costs.weights[export.weights.backbone] = export.weights
+        used = Used(export.weights, self.settings.training_precision, None)
+        costs.used.setdefault(export.weights.backbone, used)
         return {"network": export.description}
 
     def _start(self, channel: socket.socket, log: int) -> Worker:
@@ -246,7 +252,7 @@ class Costs:
 
     def __init__(self) -> None:
         self.hits = self.misses = 0
-        self.weights: dict[str, Weights] = {}
+        self.used: dict[str, Used] = {}
         self.said: list[str] = []
 
 
@@ -277,10 +283,12 @@ def _outcome(
     last: Mapping[str, Any] | None, code: int, costs: Costs, log: tuple[str, ...]
 ) -> Answer:
     spent: dict[str, Any] = {
-        "weights": tuple(costs.weights[name] for name in sorted(costs.weights)),
+        "backbones": tuple(costs.used[name] for name in sorted(costs.used)),
         "hits": costs.hits,
         "misses": costs.misses,
     }
+    said = tuple(dict.fromkeys(costs.said))
+    log = said + log
     if last is None:
         how = f"signal {-code}" if code < 0 else f"exit {code}"
         return Answer(Status.CRASHED, f"the worker's process ended ({how})", log, **spent)
@@ -295,7 +303,7 @@ def _outcome(
         spent["peak_bytes"] = int(last["peak_bytes"])
     except (KeyError, TypeError, ValueError) as error:
         return Answer(Status.FAILED, f"the answer is not readable: {error}", log, **spent)
-    return Answer(Status.OK, None, (), scores, labels, seconds=seconds, **spent)
+    return Answer(Status.OK, None, said, scores, labels, seconds=seconds, **spent)
 
 
 def _checked(answer: Answer, case: Case, task: Task, classes: int) -> Answer:

@@ -75,6 +75,7 @@ class WeightFacts(_Facts):
     backbone: str
     source: str
     sha256: str
+    precision: str = "fp32"  # that it computed in
 
 
 class CacheFacts(_Facts):
@@ -99,7 +100,7 @@ class Record(_Facts):
     seed: int
     status: Status
     reason: str | None = None
-    log: tuple[str, ...] = ()  # the last lines of a cell that did not end well
+    log: tuple[str, ...] = ()  # what went unusually; the last lines of a cell that did not end well
     metrics: dict[str, Figure] = {}
     predictions: PredictionFacts | None = None
     weights: tuple[WeightFacts, ...] = ()
@@ -109,7 +110,7 @@ class Record(_Facts):
 
     def comparable(self) -> dict[str, Any]:
         """Return the record without what differs between two runs of the same cell."""
-        return self.model_dump(mode="json", exclude={"environment", "timing", "cache"})
+        return self.model_dump(mode="json", exclude={"environment", "timing", "cache", "log"})
 
 
 class RecordStore:

@@ -17,6 +17,7 @@ import numpy as np
 from harness import __version__
 from harness.datasets.cases import Case, make_cases, with_auxiliary, with_null_pool
 from harness.datasets.dataset import Dataset
+from harness.features.weights import Used
 from harness.files import write_text
 from harness.method import Access, Task
 from harness.running.local import Answer, LocalEngine, Settings
@@ -193,7 +194,7 @@ def _write_predictions(
 
 def _record(cell: Cell, settings: Settings, answers: Sequence[Answer]) -> Record:
     last = answers[-1]
-    weights = {used.backbone: used for answer in answers for used in answer.weights}
+    used = {u.weights.backbone: u for answer in answers for u in answer.backbones}
     return Record(
         schema=SCHEMA,
         key=cell.key,
@@ -216,9 +217,12 @@ def _record(cell: Cell, settings: Settings, answers: Sequence[Answer]) -> Record
         seed=cell.seed,
         status=last.status,
         reason=last.reason,
-        log=last.log,
-        weights=tuple(WeightFacts(**asdict(weights[name])) for name in sorted(weights)),
-        environment=_environment(settings),
+        log=tuple(dict.fromkeys(line for answer in answers for line in answer.log)),
+        weights=tuple(
+            WeightFacts(**asdict(used[name].weights), precision=used[name].precision)
+            for name in sorted(used)
+        ),
+        environment=_environment(settings, used),
         timing={
             name: round(sum(answer.seconds.get(name, 0.0) for answer in answers), 3)
             for name in ("seconds", "fit", "score")
@@ -234,7 +238,8 @@ def _facts(dataset: Dataset) -> DatasetFacts:
     return DatasetFacts(name=dataset.entry.name, fingerprint=dataset.fingerprint)
 
 
-def _environment(settings: Settings) -> dict[str, Any]:
+def _environment(settings: Settings, used: Mapping[str, Used]) -> dict[str, Any]:
+    chosen = {name: f"{u.precision}: {u.reason}" for name, u in sorted(used.items()) if u.reason}
     return {
         "harness": __version__,
         "python": platform.python_version(),
@@ -244,6 +249,7 @@ def _environment(settings: Settings) -> dict[str, Any]:
         "machine": platform.machine(),
         "device": settings.device,
         "precision": settings.precision,
+        **({"precision_chosen": chosen} if chosen else {}),
         "threads": settings.threads,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

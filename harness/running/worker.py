@@ -23,6 +23,7 @@ from harness.channel import Channel
 from harness.discovery import find_method
 from harness.errors import describe
 from harness.features.neighbours import nearest, row_statistics
+from harness.features.residency import Residency
 from harness.features.store import map_rows
 from harness.learning import Backbone
 from harness.method import (
@@ -57,6 +58,8 @@ class WorkerTools(Tools):
         self.checkpoints = Path(job.checkpoints)
         self._channel = channel
         self._made: dict[str, Any] = {}
+        self._maps: dict[Path, NDArray[np.float32]] = {}  # one of each shard: its tiles may stay
+        self._residency = Residency(job.device)
 
     def features(self, images: ImageSet, backbone: str, layer: Layers = "pool") -> Any:
         """See :meth:`harness.method.Tools.features`."""
@@ -67,9 +70,14 @@ class WorkerTools(Tools):
         assert answer is not None
         if "error" in answer:
             raise ValueError(answer["error"])
-        whole = [map_rows(Path(path)) for path in answer["paths"]]
+        whole = [self._map(Path(path)) for path in answer["paths"]]
         found = tuple(rows if images.rows is None else rows[images.rows] for rows in whole)
         return found[0] if isinstance(layer, str) else found
+
+    def _map(self, shard: Path) -> NDArray[np.float32]:
+        if shard not in self._maps:
+            self._maps[shard] = map_rows(shard)
+        return self._maps[shard]
 
     def network(self, backbone: str) -> Backbone:
         """See :meth:`harness.method.Tools.network`."""
@@ -88,13 +96,13 @@ class WorkerTools(Tools):
         k: int = 1,
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         """See :meth:`harness.method.Tools.neighbours`."""
-        return nearest(queries, pool, metric, k, self.device)
+        return nearest(queries, pool, metric, k, self._residency)
 
     def row_statistics(
         self, queries: Rows, pool: Rows, metric: Metric = "cosine", radius: float | None = None
     ) -> RowStatistics:
         """See :meth:`harness.method.Tools.row_statistics`."""
-        return row_statistics(queries, pool, metric, radius, self.device)
+        return row_statistics(queries, pool, metric, radius, self._residency)
 
     def progress(self, steps: Iterable[T], what: str) -> Iterator[T]:
         """See :meth:`harness.method.Tools.progress`."""

@@ -22,18 +22,28 @@ from harness.method import (
     Training,
 )
 from harness.plugins import hookimpl
+from harness.thresholds import out_of_fold
 
 PAPER = "Chandrasekar et al., Detecting Training Data Fingerprints, CEUR-WS Vol-4038 paper 184"
-SHARED_DEVIATIONS = (
+TRANSPOSED = (
     "the paper labels generated images; the official task asks about real ones, so the score is "
-    "the largest similarity of a real image to any generated one",
+    "the largest similarity of a real image to any generated one"
+)
+PREPROCESSING = (
     "preprocessing follows the configuration of the weights (resize and centre crop); the paper "
-    "resizes to 224 x 224 without a crop",
+    "resizes to 224 x 224 without a crop"
+)
+MOMENTS = (
+    "mean and deviation are those of the training reals' largest similarities; the paper leaves "
+    "open whether it pools all pairs or the maxima, and takes them from the questions"
+)
+NO_COMPARISON = (
+    "the condition S_u > S_n is left out: the questions are not divided into used and not used"
 )
 
 
 class _Cosine(Method):
-    """What the threshold and the regression share: similarities of reals to the generated pool."""
+    """What all variants share: similarities of reals to the generated images of the questions."""
 
     name = "cosine"
     task = Task.MEMBERSHIP
@@ -48,7 +58,8 @@ class _Cosine(Method):
         """Keep the training part: its reals are compared with the pool that the questions meet."""
         self._training = training
 
-    def _similarities(self, images: ImageSet, pool: ImageSet, tools: Tools, k: int = 1):
+    def _nearest(self, images: ImageSet, pool: ImageSet, tools: Tools, k: int = 1):
+        """Return (N, k) similarities of each image to its k nearest ones of ``pool``."""
         values, _ = tools.neighbours(
             tools.features(images, self.backbone),
             tools.features(pool, self.backbone),
@@ -57,18 +68,22 @@ class _Cosine(Method):
         )
         return values
 
+    def _reals(self, pool: ImageSet, tools: Tools):
+        """Return (N,) largest similarities of the training reals, used ones first."""
+        sets = (self._training.used, self._training.not_used)
+        return np.concatenate([self._nearest(images, pool, tools)[:, 0] for images in sets])
+
+    def _labels(self):
+        """Return (N,) 1 for the used and 0 for the not used training reals."""
+        return np.repeat([1, 0], [len(self._training.used), len(self._training.not_used)])
+
 
 class CosineThreshold(_Cosine):
     """Largest cosine similarity to a generated image above mean + alpha x deviation."""
 
     name = "cosine-threshold"
     reference = Reference(paper=PAPER, runs=("1288",))
-    deviations = (
-        *SHARED_DEVIATIONS,
-        "mean and deviation are those of the training reals' largest similarities; the paper "
-        "leaves open whether it pools all pairs or the maxima, and takes them from the questions",
-        "the condition S_u > S_n is left out: the questions are not divided into used and not used",
-    )
+    deviations = (TRANSPOSED, PREPROCESSING, MOMENTS, NO_COMPARISON)
 
     alpha: float = Field(0.5, ge=0, description="deviations above the mean (equation 3)")
     moments: Literal["training", "questions"] = Field(
@@ -77,17 +92,83 @@ class CosineThreshold(_Cosine):
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
         """Score by the nearest generated image; label by the threshold rule."""
-        pool = questions.generated
-        scores = self._similarities(questions.unknown, pool, tools)[:, 0]
+        scores = self._nearest(questions.unknown, questions.generated, tools)[:, 0]
         if self.moments == "questions":
             population = scores
         else:
-            reals = (self._training.used, self._training.not_used)
-            population = np.concatenate(
-                [self._similarities(images, pool, tools)[:, 0] for images in reals]
-            )
-        threshold = population.mean() + self.alpha * population.std()
+            population = self._reals(questions.generated, tools)
+        return Prediction(scores, (scores > _threshold(population, self.alpha)).astype(int))
+
+
+class CosineThresholdGrid(_Cosine):
+    """The threshold rule with alpha chosen from the paper's grid on the training reals."""
+
+    name = "cosine-threshold-grid"
+    headline = False
+    reference = Reference(paper=PAPER)
+    deviations = (
+        *CosineThreshold.deviations,
+        "alpha is the one of best kappa on training reals that mean and deviation have not seen; "
+        "the paper weighs precision, recall, F1 and AUC on its training set, and settles on 0.5",
+    )
+
+    grid: tuple[float, ...] = Field(
+        (0.1, 0.3, 0.5, 0.7, 1.0), min_length=1, description="what alpha is chosen from (4.4)"
+    )
+    folds: int = Field(5, ge=2, description="of the training reals, by patient")
+
+    def score(self, questions: Questions, tools: Tools) -> Prediction:
+        """Choose alpha, then score and label as the threshold rule does."""
+        reals = self._reals(questions.generated, tools)
+        scores = self._nearest(questions.unknown, questions.generated, tools)[:, 0]
+        threshold = _threshold(reals, self._choose(reals, tools))
         return Prediction(scores, (scores > threshold).astype(int))
+
+    def _choose(self, reals, tools: Tools) -> float:
+        """Return the alpha of best out-of-fold kappa; of equally good ones the first."""
+        from sklearn.metrics import cohen_kappa_score
+
+        def above_mean(learnt, held):
+            deviation = max(float(reals[learnt].std()), np.finfo(np.float32).tiny)
+            return (reals[held] - reals[learnt].mean()) / deviation
+
+        labels, groups = self._labels(), _groups(self._training)
+        deviations = out_of_fold(
+            labels, groups, above_mean, folds=self.folds, seed=tools.seed, log=tools.log
+        )
+        alpha = max(self.grid, key=lambda alpha: cohen_kappa_score(labels, deviations > alpha))
+        tools.log(f"alpha {alpha} has the best kappa on held-out training reals")
+        return alpha
+
+
+class CosineThresholdBoth(_Cosine):
+    """Both conditions of the paper, a question standing in for the used set (equation 4)."""
+
+    name = "cosine-threshold-both"
+    headline = False
+    reference = Reference(paper=PAPER)
+    deviations = (
+        "the paper compares a generated image with all used and all not-used reals; a question is "
+        "tried in the place of the used ones: it is used if it is nearer to some generated image "
+        "than the threshold and than every not-used training real",
+        PREPROCESSING,
+        MOMENTS,
+    )
+
+    alpha: float = Field(0.5, ge=0, description="deviations above the mean (equation 3)")
+
+    def score(self, questions: Questions, tools: Tools) -> Prediction:
+        """Score by the largest margin that any generated image gives; label by its sign."""
+        pool, asked, not_used = (
+            _unit(tools.features(images, self.backbone))
+            for images in (questions.generated, questions.unknown, self._training.not_used)
+        )
+        threshold = _threshold(self._reals(questions.generated, tools), self.alpha)
+        bars = np.maximum(tools.neighbours(pool, not_used, "dot")[0], threshold)
+        # A further column turns max over G of cos(G, R) - bar(G) into a largest dot product.
+        raised = np.hstack([asked, np.ones((len(asked), 1), np.float32)])
+        margins, _ = tools.neighbours(raised, np.hstack([pool, -bars]), "dot")
+        return Prediction(margins[:, 0], (margins[:, 0] > 0).astype(int))
 
 
 class CosineLogistic(_Cosine):
@@ -97,48 +178,62 @@ class CosineLogistic(_Cosine):
     headline = False
     reference = Reference(paper=PAPER)
     deviations = (
-        *SHARED_DEVIATIONS,
+        TRANSPOSED,
+        PREPROCESSING,
         "adapted: the paper regresses on the largest similarity to used and to not-used reals, "
         "which a question does not have; here on its largest and its mean top-k similarity to "
         "generated images, learnt from the labelled training reals",
+        "all training reals are learnt from; the paper keeps a fifth of its images to evaluate",
     )
 
     k: int = Field(10, ge=1, description="how many nearest generated images the mean takes in")
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
-        """Learn from the training reals against the questions' pool, then score the questions."""
+        """Learn from the training reals, then score the questions; label by even odds."""
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        pool = questions.generated
-
         def describe(images: ImageSet):
-            values = self._similarities(images, pool, tools, self.k)
+            values = self._nearest(images, questions.generated, tools, self.k)
             return np.column_stack([values[:, 0], values.mean(1)])
 
-        used, not_used = describe(self._training.used), describe(self._training.not_used)
+        reals = [describe(images) for images in (self._training.used, self._training.not_used)]
         model = make_pipeline(StandardScaler(), LogisticRegression())
-        model.fit(np.vstack([used, not_used]), np.repeat([1, 0], [len(used), len(not_used)]))
+        model.fit(np.vstack(reals), self._labels())
         scores = model.decision_function(describe(questions.unknown))
         return Prediction(scores, (scores > 0).astype(int))
 
 
+def _threshold(population, alpha: float) -> float:
+    """Return mean + alpha x population deviation of (N,) similarities (equation 3)."""
+    return float(population.mean() + alpha * population.std())
+
+
+def _groups(training: Training):
+    """Return (N,) patients of the used, then the not-used training reals, if they are known."""
+    groups = [training.used.groups, training.not_used.groups]
+    return None if any(known is None for known in groups) else np.concatenate(groups)
+
+
+def _unit(rows):
+    """Return (N, D) rows at length 1."""
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+
+
 @hookimpl
 def bench_methods():
-    """Return the threshold rule, its transductive variant as in the paper, and the regression."""
+    """Return the threshold rule and its variants, and the regression."""
     return [
         CosineThreshold,
         CosineThreshold.variant(
             "cosine-threshold-transductive",
             "The threshold rule with mean and deviation of the questions themselves, as the paper.",
             access={Access.POOL, Access.TRANSDUCTIVE},
-            deviations=(
-                *SHARED_DEVIATIONS,
-                "the condition S_u > S_n is left out: the questions are not divided into used and "
-                "not used",
-            ),
+            deviations=(TRANSPOSED, PREPROCESSING, NO_COMPARISON),
             moments="questions",
         ),
+        CosineThresholdGrid,
+        CosineThresholdBoth,
         CosineLogistic,
     ]

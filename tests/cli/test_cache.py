@@ -1,5 +1,6 @@
 """``bench cache`` on a store that a run has filled."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ def test_it_tells_what_is_stored_finds_what_is_wrong_and_clears_it(filled):
     [held] = filled.json("cache", "info", "--json")
     assert held["backbone"] == "pixels"
     assert held["bytes"] > 0
+    assert held["datasets"] == ["tiny"]
+    assert "tiny" in filled("cache", "info").stdout
     said = filled("cache", "verify").stdout
     assert "pixels (pool, fp32): as stored, 8 rows" in said
     root = Path(filled("cache", "info").stdout.rsplit(": ", 1)[0].splitlines()[-1])
@@ -40,6 +43,18 @@ def test_it_tells_what_is_stored_finds_what_is_wrong_and_clears_it(filled):
     assert "DIFFERS" in wrong.stdout
     assert "bench cache clear --backbone NAME" in wrong.stderr
     assert "removed 0 sets" in filled("cache", "clear").stderr
+
+
+def test_data_sets_that_share_images_share_their_features(filled):
+    entries = yaml.safe_load((filled.folder / "tiny.yaml").read_text())
+    (filled.folder / "same.yaml").write_text(yaml.safe_dump({"same": entries["tiny"]}))
+    filled("run", "-m", "nearest-pixel", "--datasets", "same.yaml", "-d", "same")
+    [held] = filled.json("cache", "info", "--json")
+    assert held["datasets"] == ["same", "tiny"]
+    assert "same +1" in filled("cache", "info").stdout
+    shutil.rmtree(filled.folder / "cache" / "packs")
+    [held] = filled.json("cache", "info", "--json")
+    assert held["datasets"] == []
 
 
 def test_what_cannot_be_cleared_is_refused_in_one_line(filled):

@@ -17,13 +17,13 @@ PAIR = method_source("pair", "return Prediction(np.zeros(n), np.ones(n, int))").
 
 def test_all_variants_of_a_plugin_are_checked_and_told_in_json(bench):
     bench.plugin("pairs", PAIR)
-    found = bench.json("plugin", "check", "pairs", "--json")
+    found = bench.json("plugin", "check", "pairs", "--check", "labels", "--json")
     assert [report["method"] for report in found["methods"]] == ["pair", "pair-b"]
     assert found["passed"]
-    one = bench("plugin", "check", "pair-b", "--check", "seed", "--check", "files")
-    assert "pair-b passed" in one.stdout
-    assert "seed" in one.stdout
-    assert "order" not in one.stdout
+    one = bench("plugin", "check", "pair-b", "--check", "order", "--check", "files").stdout
+    assert "pair-b passed" in one
+    assert "order" in one
+    assert "seed" not in one
 
 
 def test_a_method_that_does_not_behave_ends_with_1_and_says_why(bench):
@@ -34,42 +34,44 @@ def test_a_method_that_does_not_behave_ends_with_1_and_says_why(bench):
     assert "not reached" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("check", "neerest-pixel"), "did you mean nearest-pixel?"),
-        (("check", "random", "--check", "sede"), "did you mean seed?"),
-        (("check", "cosine-threshold", "--set", "cosine-threshold.backbone=no-such"), "no-such"),
-        (("new", "My Method"), "as in my-method"),
-        (("new", "../elsewhere"), "as in my-method"),
-        (("new", "nearest-pixel"), "installed already"),
-        (("new", "numpy"), "installed already"),
-        (("new", "class"), "a word of Python"),
-        (("new", "taken"), "is there already"),
-    ],
-)
-def test_what_cannot_be_is_refused_in_one_line(bench, arguments, said):
+REFUSED = {
+    ("check", "neerest-pixel"): "did you mean nearest-pixel?",
+    ("check", "random", "--check", "sede"): "did you mean seed?",
+    ("check", "blind", "--set", "blind.backbone=no-such"): "no-such",
+    ("new", "My Method"): "as in my-method",
+    ("new", "../elsewhere"): "as in my-method",
+    ("new", "nearest-pixel"): "installed already",
+    ("new", "numpy"): "installed already",
+    ("new", "class"): "a word of Python",
+    ("new", "taken"): "is there already",
+}
+
+
+def test_what_cannot_be_is_refused_in_one_line_and_leaves_nothing(bench):
     (bench.folder / "taken").mkdir()
-    before = sorted(bench.folder.iterdir())
-    assert said in bench.refused("plugin", *arguments)
-    assert sorted(set(bench.folder.iterdir()) - {bench.folder / "cache"}) == before
+    for arguments, said in REFUSED.items():
+        assert said in bench.refused("plugin", *arguments)
+    assert {path.name for path in bench.folder.iterdir()} == {"cache", "taken"}
+    assert not list((bench.folder / "taken").iterdir())
 
 
-def ruff(*arguments):
-    subprocess.run([sys.executable, "-m", "ruff", *map(str, arguments)], check=True)
+def ruff(folder, *arguments):
+    """Run ruff with its own defaults, as the author of a package would."""
+    subprocess.run([sys.executable, "-m", "ruff", *arguments, "--isolated"], check=True, cwd=folder)
 
 
-@pytest.mark.parametrize("task", ["membership", "attribution"])
-def test_a_new_package_is_complete_and_tidy(bench, task):
-    done = bench("plugin", "new", "demo-method", "--task", task)
-    for command in ("pip install", "bench plugin check demo-method", "bench run -m demo-method"):
-        assert command in done.stderr
-    package = bench.folder / "demo-method"
-    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
-    assert project["dependencies"] == ["fingerprint-bench"]
-    assert "bench plugin check demo-method" in (package / "README.md").read_text()
-    ruff("check", "--isolated", "--select", "E,F,I,N,B,UP", package)
-    ruff("format", "--isolated", "--check", package)
+def test_a_new_package_is_complete_and_tidy(bench):
+    for task in ("membership", "attribution"):
+        name = f"demo-{task}"
+        done = bench("plugin", "new", name, "--task", task)
+        for command in ("pip install", f"bench plugin check {name}", f"bench run -m {name}"):
+            assert command in done.stderr
+        package = bench.folder / name
+        project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+        assert project["dependencies"] == ["fingerprint-bench"]
+        assert f"bench plugin check {name}" in (package / "README.md").read_text()
+        ruff(package, "check", "--select", "E,F,I,N,B,UP")
+        ruff(package, "format", "--check")
 
 
 @dataclass
@@ -114,3 +116,11 @@ def test_a_new_package_installs_checks_runs_and_tests_itself_unedited(tmp_path, 
     [row] = bench.json("board", data[-1], "--format", "json")["rows"]
     assert (row["method"], row["rank"]) == ("demo-method", 1)
     bench.run(bench.venv / "bin" / "python", "-m", "pytest", "-q", "demo-method")
+
+
+def test_the_shell_completes_its_verbs(bench):
+    asked = {"_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": "bench plugin ", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        bench.command(), env=bench.environment | asked, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["new", "check"]

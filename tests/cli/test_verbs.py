@@ -11,6 +11,7 @@ def small(bench, **options):
 
 def test_help_of_every_verb_shows_examples(bench):
     verbs = ["run", "show", "board", "fetch", "publish", "check", "submit", "score", "forge gan"]
+    verbs += ["plugin new", "plugin check"]
     helped = bench("--help").stdout
     for verb in verbs:
         assert verb.split()[0] in helped

@@ -41,7 +41,7 @@ def ask(tmp_path):
 
 
 @given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=8), min_size=1, max_size=5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_each_image_is_computed_once_whatever_sets_it_comes_in(tmp_path_factory, sets):
     ask = Asker(tmp_path_factory.mktemp("store"))
     for images in sets:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.forge.allotment import deal, deal_equally, halve
@@ -13,7 +13,6 @@ def named(names, rows):
     return {names[row] for row in rows}
 
 
-@settings(deadline=None)
 @given(groups, st.integers(2, 4), seeds, st.none() | st.integers(0, 10))
 def test_no_two_hands_share_a_group_or_an_image(names, hands, seed, enough):
     dealt = deal(names, hands, np.random.default_rng(seed), enough)
@@ -27,7 +26,6 @@ def test_no_two_hands_share_a_group_or_an_image(names, hands, seed, enough):
         assert len(rows) == len(names)
 
 
-@settings(deadline=None)
 @given(groups, st.integers(2, 4), seeds)
 def test_hands_of_all_groups_differ_by_no_more_than_the_largest_group(names, hands, seed):
     sizes = [len(rows) for rows in deal(names, hands, np.random.default_rng(seed))]
@@ -35,7 +33,6 @@ def test_hands_of_all_groups_differ_by_no_more_than_the_largest_group(names, han
     assert max(sizes) - min(sizes) <= largest
 
 
-@settings(deadline=None)
 @given(groups, st.integers(2, 3), seeds)
 def test_equal_hands_are_as_large_as_asked_for_or_refused(names, hands, seed):
     dealt = deal_equally(names, hands, np.random.default_rng(seed), None)
@@ -47,7 +44,6 @@ def test_equal_hands_are_as_large_as_asked_for_or_refused(names, hands, seed):
         deal_equally(names, hands, np.random.default_rng(seed), len(names) + 1)
 
 
-@settings(deadline=None)
 @given(groups, seeds)
 def test_halves_share_no_group(names, seed):
     first = halve(names, np.random.default_rng(seed))

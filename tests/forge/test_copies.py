@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -20,7 +20,6 @@ def flat(grey: int = 128, count: int = 4) -> np.ndarray:
     return np.full((count, 48, 48), grey, np.uint8)
 
 
-@settings(deadline=None)
 @given(arrays(np.uint8, (2, 7, 9)), st.integers(0, 2**32))
 def test_a_perfect_copy_equals_its_original(images, seed):
     assert np.array_equal(degrade(images, Fidelity(), rng(seed)), images)

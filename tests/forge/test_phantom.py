@@ -68,7 +68,7 @@ def test_the_front_is_up_and_left_and_right_are_nearly_alike():
     assert body[half:].max() > body[:half].max() + 10  # the spine is larger than the sternum
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**63), st.floats(0, 1), st.integers(32, 96))
 def test_every_patient_shows_lung_and_bone_in_dark_air(seed, height, size):
     image = show(seed, height, size)

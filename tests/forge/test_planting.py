@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.datasets.catalogue import read_entries
@@ -120,7 +120,6 @@ def test_a_data_set_that_does_not_tell_its_members_is_refused(field, tmp_path):
         plant(read(tmp_path / "field"), "made", dose(), tmp_path / "made")
 
 
-@settings(deadline=None)
 @given(st.floats().filter(lambda share: not 0 <= share <= 1))
 def test_a_share_outside_its_range_is_refused(share):
     with pytest.raises(BenchError, match="--share"):

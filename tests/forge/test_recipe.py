@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.datasets.catalogue import read_entries
@@ -256,7 +256,6 @@ def test_the_order_and_the_names_of_a_pool_tell_no_copy(name):
     assert_exchangeable(np.arange(60.0), copied)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 20), st.integers(0, 2**32))
 def test_the_slices_of_a_patient_are_never_close_together(count, seed):
     heights = sorted(spread_heights(count, np.random.default_rng(seed)))

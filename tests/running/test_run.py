@@ -109,7 +109,12 @@ def test_features_and_neighbours_reach_a_method_and_are_counted(bench):
     # Handed over are 60 questions and the pools of 60 each; access does not reach the reals.
     assert first["cache"] == {"hits": 0, "misses": 180}
     assert first["weights"] == [
-        {"backbone": "pixels", "source": "none", "sha256": first["weights"][0]["sha256"]}
+        {
+            "backbone": "pixels",
+            "source": "none",
+            "sha256": first["weights"][0]["sha256"],
+            "precision": "fp32",
+        }
     ]
     bench(*arguments, "--fresh")
     assert record(bench, "user")["cache"] == {"hits": 180, "misses": 0}
@@ -134,6 +139,67 @@ def test_several_layers_of_a_backbone_reach_a_method_from_one_pass(bench):
     assert (weights["backbone"], weights["source"]) == ("test_resnet@random:0", "random:0")
     # 180 images and three layers, of which the second pass computes the last one.
     assert record(bench, "deep")["cache"] == {"hits": 0, "misses": 540}
+
+
+TIGHT = """
+import torch
+from harness.features.backbones import Backbone
+from harness.features.weights import Weights
+from harness.plugins import hookimpl
+
+class Extractor:
+    preprocessing, precision, layers, footprint = "as it is", "fp32", ("pool",), 1
+
+    def __call__(self, pixels, layers):
+        if len(pixels) > 8:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return [pixels.flatten(1).float()]
+
+class Tight(Backbone):
+    name = "tight"
+
+    def at_hand(self):
+        return Weights("tight", "none", "0" * 64)
+
+    fetch = at_hand
+
+    def load(self, device, precision):
+        return Extractor()
+
+@hookimpl
+def bench_backbones():
+    return {"tight": Tight()}
+"""
+
+
+def test_memory_that_is_short_is_said_in_the_record_of_a_cell_that_ends_well(bench):
+    bench.plugin("tight", TIGHT, "hooks")
+    score = "return Prediction(tools.features(questions.unknown, 'tight')[:, 0], np.ones(n, int))"
+    bench.plugin("user", method_source("user", score))
+    bench("run", "-m", "user", "--datasets", bench.phantom(), "-d", "small")
+    found = record(bench, "user")
+    assert found["status"] == "ok"
+    said = "backbone tight: out of memory with {} images at a time on cpu; goes on with {}"
+    assert found["log"] == [said.format(32, 16), said.format(16, 8)]
+
+
+def test_the_precision_that_auto_chose_is_in_the_record_with_the_reason(bench):
+    net = "test_resnet@random:0"
+    score = f"return Prediction(tools.features(questions.unknown, '{net}')[:, 0], np.ones(n, int))"
+    bench.plugin("user", method_source("user", score))
+    arguments = ["run", "-m", "user", "--datasets", bench.phantom(), "-d", "small"]
+    bench(*arguments, "--precision", "auto")
+    found = record(bench, "user")
+    assert found["weights"][0]["precision"] == "fp32"
+    assert found["environment"]["precision"] == "auto"
+    reason = "fp32: 60 images are too few to check bf16 on"
+    assert found["environment"]["precision_chosen"] == {net: reason}
+    assert "1 cells to run; about" in bench(*arguments, "--dry-run").stderr, "another precision"
+    bench(*arguments, "--precision", "bf16")
+    found = record(bench, "user")
+    assert found["weights"][0]["precision"] == "bf16"
+    assert "precision_chosen" not in found["environment"]
+    assert "choose auto, fp32 or bf16" in bench.refused(*arguments, "--precision", "fp16")
 
 
 def test_the_predictions_file_holds_every_question_once_under_its_digest(bench):
@@ -206,5 +272,5 @@ def test_a_run_in_json_tells_plan_cells_and_boards(bench):
 
 def test_a_dry_run_changes_nothing(bench):
     arguments = ("run", "--all", "--dry-run", "--datasets", bench.phantom(), "-d", "small")
-    assert "9 cells to run" in bench(*arguments).stderr
+    assert "10 cells to run" in bench(*arguments).stderr
     assert not (bench.folder / "results").exists()

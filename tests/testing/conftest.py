@@ -239,7 +239,7 @@ def bench_methods():
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def misbehaving(tmp_path_factory):
     """A world with a plugin whose methods each do one thing wrong."""
     bench = Bench(tmp_path_factory.mktemp("kit"))

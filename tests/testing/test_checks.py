@@ -4,6 +4,9 @@ import re
 
 import pytest
 
+import bench_controls.method
+import bench_cosine_threshold.method
+import bench_nearest_pixel.method
 from harness.errors import BenchError
 from harness.testing import CHECKS, Outcome, check_method, run_checks
 
@@ -27,7 +30,8 @@ FOUND = {
     "overwrites-file": ("inputs", "changed the pixels of train/used"),
     "litters": ("files", "litter.txt; write into tools.scratch or"),
 }
-
+BUILT_IN = (bench_controls.method, bench_cosine_threshold.method, bench_nearest_pixel.method)
+QUICK = "patient-lookup"
 
 pytestmark = pytest.mark.usefixtures("misbehaving")
 
@@ -106,3 +110,15 @@ def test_in_a_test_what_fails_is_an_assertion_with_a_readable_text():
 def test_what_does_not_exist_is_named(arguments, said):
     with pytest.raises(BenchError, match=re.escape(said)):
         check_method(**arguments)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(method.name, marks=[pytest.mark.slow] if method.name != QUICK else [])
+        for family in BUILT_IN
+        for method in family.bench_methods()
+    ],
+)
+def test_a_built_in_method_behaves(name):
+    check_method(name)

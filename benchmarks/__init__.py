@@ -1,0 +1,1 @@
+"""Benchmarks: what the shared pass over the pixels costs, beside what it could cost at best."""

@@ -1,0 +1,44 @@
+"""A cache of the benchmarks' own, and the feature service at work in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+from benchmarks.figure import threads
+from harness.features.client import FeatureClient, Features
+
+Sets = Mapping[str, tuple[Path, tuple[str, ...]]]
+
+
+@contextmanager
+def own_cache() -> Iterator[Path]:
+    """Let the harness keep everything in a folder that is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        cache = Path(folder, "cache")
+        changed = {"BENCH_CACHE": str(cache), "BENCH_RESULTS": str(Path(folder, "results"))}
+        with mock.patch.dict(os.environ, changed):
+            yield cache
+
+
+def service(precision: str = "fp32") -> FeatureClient:
+    """Start a feature service; use as a context manager."""
+    return FeatureClient("cpu", precision, threads(), {})
+
+
+def ask(client: FeatureClient, sets: Sets, backbone: str) -> Features:
+    """Have the pooled features of the one set given."""
+    [name] = sets
+    client.open("case", sets)
+    return client.features("case", name, backbone, ["pool"], lambda _: None)
+
+
+def forget(cache: Path) -> None:
+    """Make the cache cold: no features, no decoded images."""
+    for name in ("features", "packs"):
+        shutil.rmtree(cache / name, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Siamese network with cross-attention (SCOPE VIT Visioneers, ImageCLEF 2025)."""
