@@ -46,13 +46,13 @@ class ViTAutoencoder(AutoencoderMethod):
         "the batch of the autoencoder is that of the pre-training; the paper does not state it",
     )
     demo = {
-        "side": 64,
-        "patch": 14,
+        "side": 32,
+        "patch": 7,
         "width": 64,
         "depth": 2,
         "heads": 2,
-        "pretraining_epochs": 3,
-        "epochs": 3,
+        "pretraining_epochs": 6,
+        "epochs": 6,
         "batch": 16,
         "learning_rate": 1e-3,
     }
