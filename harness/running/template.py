@@ -1,4 +1,4 @@
-"""The template: a small process that has imported torch, has run nothing and never held truth.
+"""The template: a process that has imported torch and its like, run nothing and never held truth.
 
 Workers for the CPU are forked from it, so that a cell does not pay seconds of imports. It is told
 by one byte on its channel: ``F`` with a descriptor forks a worker on that descriptor, ``K`` kills
@@ -15,6 +15,11 @@ import socket
 import sys
 import traceback
 from contextlib import suppress
+
+# Many methods import these, too; a fork has them at once.
+import sklearn.ensemble  # noqa: F401
+import sklearn.linear_model  # noqa: F401
+import timm  # noqa: F401
 
 from harness.running import worker
 
