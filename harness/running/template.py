@@ -17,7 +17,7 @@ import traceback
 from contextlib import suppress
 
 # Many methods import these, too; a fork has them at once.
-import sklearn.ensemble  # noqa: F401
+import sklearn.ensemble
 import sklearn.linear_model  # noqa: F401
 import timm  # noqa: F401
 
