@@ -200,11 +200,11 @@ class MocoResNet50(_Contrastive):
     deviations = (DIRECTION, SHORT_BATCH)
     demo = {
         "backbone": "tf_efficientnet_lite0",
-        "side": 64,
-        "anchors": 128,
-        "batch": 16,
+        "side": 48,
+        "anchors": 64,
+        "batch": 8,
         "epochs": 2,
-        "queue": 256,
+        "queue": 128,
         "momentum": 0.89,
         "learning_rate": 1e-3,
     }
@@ -224,7 +224,10 @@ class MocoMoe(_Contrastive):
     deviations = (DIRECTION, SHORT_BATCH, VIT_WEIGHTS)
     demo = {
         **MocoResNet50.demo,
-        "width": 512,
+        "epochs": 1,
+        "queue": 32,
+        "momentum": 0.78,
+        "width": 256,
         "backbones": ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2"),
     }
 
