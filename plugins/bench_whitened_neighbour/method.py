@@ -9,8 +9,6 @@ drawn from the pool".
 """
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.metrics import roc_auc_score
 
 from harness.method import (
     Access,
@@ -50,6 +48,8 @@ class WhitenedNeighbour(Method):
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
         """Score by the nearest image of either pool, at the rank that serves training best."""
+        from sklearn.metrics import roc_auc_score
+
         training = self._training
         reals = (training.used, training.not_used)
         used = np.repeat([1, 0], [len(images) for images in reals])
@@ -76,6 +76,8 @@ class WhitenedNeighbour(Method):
 
     def _closeness(self, pool, tools: Tools):
         """Return what turns images into their closeness to the pool at every rank, (R, N)."""
+        from sklearn.decomposition import PCA
+
         most = min(*pool.shape, 1 + max(self.ranks)) - 1
         ranks = sorted({min(rank, most) for rank in self.ranks if rank > 0})
         whitening = PCA(most, whiten=True, random_state=tools.seed).fit(pool)
