@@ -16,7 +16,7 @@ assert {len(set(s.groups.tolist())) for s in (used, not_used)} == {PATIENTS}
 assert not set(used.groups.tolist()) & set(not_used.groups.tolist())
 assert used[[1, 0]].groups.tolist() == used.groups[[1, 0]].tolist()
 assert questions.unknown.groups is None
-network = tools.network("test_resnet@random:3")
+network = tools.network("test_resnet@random:3").eval()
 assert network(used.tensor(32)).shape == (len(used), network.width)
 weights = from_seed("test_resnet", 3).state_dict()
 assert all(torch.equal(network.body.state_dict()[name], weights[name]) for name in weights)
