@@ -43,9 +43,10 @@ def cold_vs_script(size: Size) -> Figure:
     """PNG files to stored features, against the plain loop: PIL, torchvision, DataLoader.
 
     The loop opens a file, converts it to RGB, resizes, crops and normalises as the configuration
-    of the weights says (or its features could not be compared with the service's), and computes in
-    fp32; the service runs with precision ``auto``. Their agreement: how often an image has the same
-    nearest neighbour among the others.
+    of the weights says, and computes in fp32; the service runs with precision ``auto``. Their
+    agreement: how often an image has the same nearest neighbour among the others. A first form of
+    the loop prepared images as teams mostly do (256, 224, ImageNet's mean and deviation); in one
+    small try 47 % agreed, for the service prepares them otherwise, and 94 % in the present form.
     """
     model, count = size("resnet50", "resnet18"), size(200, 32)
     with own_cache() as cache, service("auto") as client:

@@ -72,7 +72,7 @@ def _multiply(
     if metric == "correlation":
         block = block - block.mean(1, keepdim=True)
     if out.device.type == "cpu":
-        # NumPy's BLAS, not torch's: MKL takes a slow path on processors of other makers.
+        # NumPy's BLAS, not torch's, which was slower on the AMD machine that was tried.
         with np.errstate(all="ignore"):  # what is not finite is found in the product
             np.matmul(queries.numpy(), block.numpy().T, out=out.numpy())
     else:

@@ -184,8 +184,7 @@ class LocalEngine:
                     case "progress":
                         progress(str(message["what"]), int(message["done"]), message["of"])
                     case "log":
-                        with log.open("a") as output_text:
-                            output_text.write(f"{message['text']}\n")
+                        costs.said.append(str(message["text"])[:400])
                     case "features":
                         if not opened:
                             self._open(job, sealed)
@@ -287,7 +286,7 @@ def _outcome(
         "hits": costs.hits,
         "misses": costs.misses,
     }
-    said = tuple(dict.fromkeys(costs.said))
+    said = tuple(dict.fromkeys(costs.said))[-LOG_LINES:]
     log = said + log
     if last is None:
         how = f"signal {-code}" if code < 0 else f"exit {code}"

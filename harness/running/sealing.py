@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.datasets.cases import Case, Selection
-from harness.method import Task, granted
+from harness.parts import granted
+from harness.vocabulary import Task
 
 # Who validates on the training part has to keep its patients apart; the questions' stay unknown.
 GROUPS_TOLD = ("training.used", "training.not_used", "training.real/")

@@ -1,4 +1,4 @@
-"""The template: a process that has imported torch and its like, run nothing and never held truth.
+"""The template: a small process that has imported torch, run nothing and never held truth.
 
 Workers for the CPU are forked from it, so that a cell does not pay seconds of imports. It is told
 by one byte on its channel: ``F`` with a descriptor forks a worker on that descriptor, ``K`` kills
@@ -7,6 +7,7 @@ the workers. It reports each worker's end as a JSON line, and ends them all when
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import select
@@ -16,25 +17,27 @@ import sys
 import traceback
 from contextlib import suppress
 
-# Many methods import these, too; a fork has them at once.
-import sklearn.ensemble
-import sklearn.linear_model  # noqa: F401
-import timm  # noqa: F401
-
 from harness.running import worker
 
 WATCH_SECONDS = 0.02  # how soon the end of a worker is noticed
+SHORT_RUN = 4  # workers, before the imports that many methods share are worth their seconds
+SHARED = ("sklearn.ensemble", "sklearn.linear_model", "timm")
 
 
 def main() -> None:
     """Serve until the parent closes the channel."""
     control = socket.socket(fileno=int(sys.argv[1]))
     workers: set[int] = set()
+    forked = 0
     while True:
         if select.select([control], [], [], WATCH_SECONDS if workers else None)[0]:
             order, descriptors, _, _ = socket.recv_fds(control, 1, 2)
             if order == b"F":
                 workers.add(_fork(control, *descriptors))
+                forked += 1
+                if forked == SHORT_RUN:
+                    for name in SHARED:
+                        importlib.import_module(name)
             else:
                 for pid in workers:
                     _kill_group(pid)

@@ -7,6 +7,7 @@ space, to any generated image of the questions' pool.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -112,9 +113,9 @@ class _Contrastive(Method):
             threshold = self._learnt_threshold(pool, tools)
         return Prediction(scores, (scores >= threshold).astype(int))
 
+    @abstractmethod
     def _build(self, tools: Tools) -> nn.Module:
         """Return a fresh encoder: (B, 1, S, S) greys to projections and temperatures."""
-        raise NotImplementedError
 
     def _groups(self, encoder: nn.Module) -> list[dict[str, Any]]:
         """Return what the optimiser changes, and at which rate."""
@@ -306,9 +307,9 @@ def _network(
     deviations = base.deviations
     if defaults.get("backbone") == VIT:
         deviations = (*deviations, VIT_WEIGHTS)
-    made = base.variant(name, summary, reference=_reference(run), deviations=deviations, **defaults)
-    made.demo = base.demo
-    return made
+    return base.variant(
+        name, summary, reference=_reference(run), deviations=deviations, demo=base.demo, **defaults
+    )
 
 
 @hookimpl

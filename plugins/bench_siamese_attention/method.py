@@ -209,10 +209,9 @@ def bench_methods():
             name,
             f"The Siamese network with {words} in the place of ResNet-50.",
             reference=paper,
+            demo=SiameseAttention.demo,  # the demo budget has one backbone for all
             backbone=backbone,
         )
         for name, (words, backbone) in others.items()
     ]
-    for variant in variants:
-        variant.demo = SiameseAttention.demo  # the demo budget has one backbone for all
     return [SiameseAttention, *variants]
