@@ -15,8 +15,8 @@ from harness.method import (
     Questions,
     Task,
     Training,
-    granted,
 )
+from harness.parts import granted
 
 
 class Example(Method):

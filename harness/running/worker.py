@@ -9,6 +9,7 @@ import os
 import random
 import socket
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -148,6 +149,7 @@ def _settle(job: Job) -> None:
     """Make the scratch folder this process's world, and its randomness the cell's own."""
     os.chdir(job.scratch)
     os.environ.update(HOME=job.scratch, TMPDIR=job.scratch)
+    tempfile.tempdir = None  # an import before the fork may have settled on another folder
     torch.set_num_threads(job.threads)
     torch.manual_seed(job.seed)
     np.random.seed(job.seed % 2**32)
