@@ -80,7 +80,7 @@ class Pixels(Backbone):
 
     def load(self, device: str, precision: str) -> Extractor:
         """Return the extractor; ``precision`` has no meaning for it."""
-        from harness.features.networks import PixelExtractor
+        from harness.features.pixels import PixelExtractor
 
         return PixelExtractor(PIXELS_SIDE)
 

@@ -24,31 +24,6 @@ from harness.files import atomic
 PIXEL_BYTES = 256  # of activations for each pixel of a network's input: 13 MB for 224 x 224
 
 
-class PixelExtractor:
-    """Grey values in [0, 1], reduced with antialiasing so that no side exceeds ``side``."""
-
-    precision = "fp32"
-    layers: tuple[str, ...] = (POOL,)
-    footprint = 2**20
-
-    def __init__(self, side: int) -> None:
-        self.side = side
-        self.preprocessing = f"grey/255, at most {side} x {side} by antialiased bilinear reduction"
-
-    def __call__(self, pixels: torch.Tensor, layers: Sequence[str] = (POOL,)) -> list[torch.Tensor]:
-        """Turn (B, H, W) uint8 into (B, h * w) float32."""
-        return [reduced(pixels.float() / 255, self.side).flatten(1)]
-
-
-def reduced(grey: torch.Tensor, side: int) -> torch.Tensor:
-    """Return (B, H, W) images with no side above ``side``, by antialiased reduction."""
-    height, width = (min(length, side) for length in grey.shape[-2:])
-    if grey.shape[-2:] == (height, width):
-        return grey
-    found: torch.Tensor = transform.resize(grey, [height, width], antialias=True)
-    return found
-
-
 class NetworkExtractor:
     """A frozen network without its classifier, behind the preprocessing of its weights."""
 

@@ -27,7 +27,6 @@ from harness.channel import Channel, ChannelClosedError
 from harness.errors import BenchError, describe
 from harness.features.backbones import Backbone, check_layers, find_backbone
 from harness.features.batches import Batches
-from harness.features.networks import NetworkExtractor, export
 from harness.features.precision import Choice, load
 from harness.features.store import Extraction, FeatureStore, Key
 from harness.features.weights import Weights
@@ -138,6 +137,8 @@ class FeatureService:
         }
 
     def _network(self, backbone: str) -> dict[str, Any]:
+        from harness.features.networks import NetworkExtractor, export  # seconds of imports
+
         if backbone in self.loaded:
             weights = self.loaded[backbone].weights
             extractor = self.loaded[backbone].batches.extractor

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skimage.feature import local_binary_pattern
 
 from harness.features.backbones import POOL, TOKENS
-from harness.features.networks import reduced
+from harness.features.pixels import reduced
 
 NEIGHBOURS = 8
 RADIUS = 2  # pixels
