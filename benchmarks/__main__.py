@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[Size], Figure]] = {
     for function in (
         extraction.cold_vs_forward,
         extraction.cold_vs_script,
+        extraction.kept_memory,
         storage.warm_vs_read,
         methods.five_methods_vs_one,
         search.neighbours_vs_faiss,

@@ -13,6 +13,7 @@ from benchmarks.figure import Figure, Side, Size, alternate, threads
 from benchmarks.images import packed, write_pngs
 from benchmarks.world import ask, forget, own_cache, service
 from harness.features.store import map_rows
+from harness.memory import keep_freed_memory
 
 BATCH = 32  # that of the service on a CPU
 SEED = 0
@@ -22,10 +23,11 @@ def cold_vs_forward(size: Size) -> Figure:
     """PNG files to stored features (decode, pack, service, store), against the bare network.
 
     Images per second of the road from the files, over those of the same ResNet-50 with random
-    weights on tensors that are ready, at the same precision (fp32), batch and threads.
+    weights on tensors that are ready, at the same precision (fp32), batch, threads and allocator
+    settings.
     """
     model, count = size("resnet50", "resnet18"), size(500, 32)
-    with own_cache() as cache, service() as client, Side(_forward, model, count) as forward:
+    with own_cache() as cache, service() as client, Side(_forward_kept, model, count) as forward:
         paths = write_pngs(cache.parent / "png", count)
 
         def cold() -> None:
@@ -71,6 +73,21 @@ def cold_vs_script(size: Size) -> Figure:
     return Figure(found.ratio(), "x", ">= 3", size.repeats, note)
 
 
+def kept_memory(size: Size) -> Figure:
+    """The bare network as PyTorch runs it, against the same in a process that keeps its memory.
+
+    Both compute EfficientNet-Lite0 with random weights in fp32; the second has called
+    :func:`harness.memory.keep_freed_memory`, as every process of the harness that computes does.
+    """
+    count = size(256, 32)
+    given = ("tf_efficientnet_lite0", count)
+    with Side(_forward, *given) as plain, Side(_forward_kept, *given) as kept:
+        found = alternate(plain, kept, size.repeats)
+    usual, kept_rate = (count / seconds for seconds in found.medians())
+    note = f"{count} images: {kept_rate:.1f} images/s, {usual:.1f} without"
+    return Figure(found.ratio(), "x", ">= 1", size.repeats, note)
+
+
 def _nearest(rows: NDArray[np.float32]) -> NDArray[np.intp]:
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     alike = unit @ unit.T
@@ -94,6 +111,11 @@ def _forward(model: str, count: int) -> Callable[[], None]:
             network(batch)
 
     return run
+
+
+def _forward_kept(model: str, count: int) -> Callable[[], None]:
+    keep_freed_memory()
+    return _forward(model, count)
 
 
 def _script(model: str, paths: list[Path]) -> Callable[[], NDArray[np.float32]]:

@@ -31,6 +31,7 @@ from harness.features.precision import Choice, load
 from harness.features.store import Extraction, FeatureStore, Key
 from harness.features.weights import Weights
 from harness.files import cache_dir, json_digest
+from harness.memory import keep_freed_memory
 from harness.plugins import load_trusted
 
 
@@ -196,6 +197,7 @@ def main() -> None:
         settings = channel.receive()
         assert settings is not None
         torch.set_num_threads(settings["threads"])
+        keep_freed_memory()
         service = FeatureService(channel, settings)
         while request := channel.receive():
             channel.send({**service.answer(request), "answered": True})

@@ -18,6 +18,7 @@ from harness.forge.foundry import Cast, Foundry, Tell
 from harness.forge.order import PHANTOM, Order, Stream
 from harness.forge.source import Source
 from harness.forge.workshop import Workshop, conditions
+from harness.memory import keep_freed_memory
 
 
 class Forge(ABC):
@@ -68,6 +69,7 @@ class Forge(ABC):
         import torch
 
         torch.set_num_threads(self.threads)
+        keep_freed_memory()
         casts = self.train(Foundry(self.order, self.workshop.open(), self.device, every, tell))
         self.workshop.finish(lambda folder: self.write(folder, casts))
 

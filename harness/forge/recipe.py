@@ -1,6 +1,7 @@
 """The recipe of a phantom data set: reals, generated pools and planted copies of known truth."""
 
 from enum import IntEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,6 +40,7 @@ NAMES = {  # how the images of each set are called
     "null": "generated",
 }
 POOLS = ("train/generated", "test/generated", "null")
+KEPT = 4096  # patients and images that are not drawn again for the next recipe of a process
 SOURCES = ("anatomy.py", "layers.py", "frame.py", "phantom.py", "copies.py", "recipe.py")
 
 
@@ -158,11 +160,8 @@ class PhantomRecipe(_Block):
             sets["null"] = self._named("null", self._fresh("null", self.generated.null))
         return sets
 
-    def _stream(self, stream: Stream, *key: int) -> np.random.SeedSequence:
-        return np.random.SeedSequence(self.seed, spawn_key=(stream, *key))
-
     def _rng(self, stream: Stream, *key: int) -> np.random.Generator:
-        return np.random.default_rng(self._stream(stream, *key))
+        return np.random.default_rng(_stream(self.seed, stream, *key))
 
     def _reals(self, split: Split) -> tuple[Pixels, Labels, NDArray[np.str_]]:
         """Draw the patients of a split and call a random half of them used."""
@@ -172,35 +171,19 @@ class PhantomRecipe(_Block):
         first = place * 2 * self.patients.train
         numbers = self._rng(Stream.GROUPS).permutation(everyone)[first : first + count] + 1
         used = self._rng(Stream.USED, place).permutation(count) < count // 2
-        images = [self._slices(place, patient) for patient in range(count)]
+        images = [
+            real_slices(self.seed, self.size, self.slices, place, patient)
+            for patient in range(count)
+        ]
         groups = np.array([f"patient-{number:04d}" for number in numbers])
         labels = used.astype(np.int64)
         return np.concatenate(images), labels.repeat(self.slices), groups.repeat(self.slices)
 
-    def _slices(self, split: int, patient: int) -> Pixels:
-        """Draw one real patient's (slices, size, size) images."""
-        from harness.forge.phantom import render_slice
-
-        anatomy = draw_patient(self._stream(Stream.REAL, split, patient))
-        heights = spread_heights(self.slices, self._rng(Stream.HEIGHTS, split, patient))
-        scans = [self._rng(Stream.SCANNER, split, patient, k) for k in range(self.slices)]
-        return np.stack(
-            [
-                render_slice(anatomy, height, self.size, scan)
-                for height, scan in zip(heights, scans, strict=True)
-            ]
-        )
-
     def _fresh(self, name: str, count: int) -> Pixels:
         """Draw the first ``count`` fresh images of a pool, each of a patient of its own."""
-        from harness.forge.phantom import render_slice
-
         images = np.empty((count, self.size, self.size), np.uint8)
         for slot in range(count):
-            key = (POOLS.index(name), slot)
-            scan = self._rng(Stream.FRESH_SCAN, *key)
-            anatomy = draw_patient(self._stream(Stream.FRESH, *key))
-            images[slot] = render_slice(anatomy, scan.uniform(), self.size, scan)
+            images[slot] = fresh_image(self.seed, self.size, POOLS.index(name), slot)
         return images
 
     def _pool(self, name: str, members: Pixels) -> Pixels:
@@ -230,6 +213,40 @@ class PhantomRecipe(_Block):
             labels=None if labels is None else tuple(labels[order].tolist()),
             groups=None if groups is None else tuple(groups[order].tolist()),
         )
+
+
+@lru_cache(KEPT)
+def real_slices(seed: int, size: int, slices: int, split: int, patient: int) -> Pixels:
+    """Draw one real patient of a split, (slices, size, size)."""
+    from harness.forge.phantom import render_slice
+
+    anatomy = draw_patient(_stream(seed, Stream.REAL, split, patient))
+    rng = np.random.default_rng(_stream(seed, Stream.HEIGHTS, split, patient))
+    scans = [
+        np.random.default_rng(_stream(seed, Stream.SCANNER, split, patient, number))
+        for number in range(slices)
+    ]
+    heights = spread_heights(slices, rng)
+    return np.stack(
+        [
+            render_slice(anatomy, height, size, scan)
+            for height, scan in zip(heights, scans, strict=True)
+        ]
+    )
+
+
+@lru_cache(KEPT)
+def fresh_image(seed: int, size: int, pool: int, slot: int) -> NDArray[np.uint8]:
+    """Draw one fresh image of a pool, (size, size), of a patient whom no other image shows."""
+    from harness.forge.phantom import render_slice
+
+    scan = np.random.default_rng(_stream(seed, Stream.FRESH_SCAN, pool, slot))
+    anatomy = draw_patient(_stream(seed, Stream.FRESH, pool, slot))
+    return render_slice(anatomy, scan.uniform(), size, scan)
+
+
+def _stream(seed: int, stream: Stream, *key: int) -> np.random.SeedSequence:
+    return np.random.SeedSequence(seed, spawn_key=(stream, *key))
 
 
 def spread_heights(count: int, rng: np.random.Generator) -> list[float]:

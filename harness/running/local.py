@@ -20,7 +20,6 @@ from harness.channel import Channel, ChannelClosedError
 from harness.datasets.cases import Case
 from harness.errors import BenchError
 from harness.features.client import FeatureClient, FeatureError
-from harness.features.store import set_digest
 from harness.features.weights import Used
 from harness.files import cache_dir, json_digest
 from harness.method import Task
@@ -28,7 +27,7 @@ from harness.running.job import Job
 from harness.running.plan import Cell
 from harness.running.processes import Spawned, Template, Worker
 from harness.running.records import Status
-from harness.running.sealing import SealedSet, seal
+from harness.running.sealing import SealedSet, seal, seen_digest
 
 LOG_LINES = 20  # of a worker's output, kept when it does not end well
 KEPT_DAYS = 14  # checkpoints of a fit that was interrupted and never taken up again
@@ -63,6 +62,7 @@ class Answer:
     backbones: tuple[Used, ...] = ()
     hits: int = 0
     misses: int = 0
+    repeated: bool = False  # given to the same question before, and not asked for again
     seconds: Mapping[str, float] = field(default_factory=dict)
     written: tuple[str, ...] = ()  # paths outside the worker's own folders, where it is watched
     peak_bytes: int | None = None  # largest resident memory of a worker that ended well
@@ -151,17 +151,17 @@ class LocalEngine:
             precision=self.settings.training_precision,
             threads=self.settings.threads,
             scratch=str(scratch),
-            checkpoints=str(self._checkpoints(cell, sealed)),
+            checkpoints=str(self._checkpoints(cell, case)),
             sets={name: str(s.path) for name, s in sealed.items()},
             groups={name: s.groups for name, s in sealed.items() if s.groups is not None},
             watched=self.settings.watched,
         )
 
-    def _checkpoints(self, cell: Cell, sealed: Mapping[str, SealedSet]) -> Path:
+    def _checkpoints(self, cell: Cell, case: Case) -> Path:
         """Return the folder of this very fit, named by all that its course depends on."""
-        seen = {name: set_digest(images.digests) for name, images in sealed.items()}
+        seen = seen_digest(case, cell.task, cell.card.access)
         settings = [self.settings.device, self.settings.precision, self.settings.threads]
-        folder = self._fits / json_digest([cell.key, seen, settings])[:32]
+        folder = self._fits / json_digest([cell.doing, seen, settings])[:32]
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

@@ -63,14 +63,15 @@ class Cell:
 
     @property
     def doing(self) -> str:
-        """Digest of what the cell does, whatever its method is called."""
+        """Digest of what the cell does with images, whatever its method is called."""
         return json_digest(
             [
                 self.card.family,
+                self.card.source_digest,
                 self.card.implementation,
                 self.parameters,
                 self.card.access,
-                self.dataset.entry.name,
+                self.budget,
                 self.seed,
             ]
         )
@@ -146,7 +147,16 @@ def make_plan(
         (done if finished else todo).append(cell)
     past = seconds_by_method(record for name in store.datasets() for record in store.of(name))
     order = {cell.dataset.entry.name: i for i, cell in reversed(list(enumerate(todo)))}
-    todo.sort(key=lambda c: (order[c.dataset.entry.name], _seconds(c, past), c.card.name, c.seed))
+    todo.sort(
+        key=lambda cell: (
+            order[cell.dataset.entry.name],
+            _seconds(cell, past),
+            not cell.card.control,
+            "layer" not in cell.parameters,  # its pass over the pixels serves the others, too
+            cell.card.name,
+            cell.seed,
+        )
+    )
     estimate = math.fsum(_seconds(cell, past) for cell in todo) if past else None
     return Plan(tuple(todo), tuple(done), estimate)
 
@@ -157,9 +167,9 @@ def without_twins(cells: Iterable[Cell]) -> list[Cell]:
     Variants that a budget makes equal (the same backbone in place of several, say) differ in name
     alone. The headline variant stays, else the first.
     """
-    alike: dict[str, list[Cell]] = {}
+    alike: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
-        alike.setdefault(cell.doing, []).append(cell)
+        alike.setdefault((cell.doing, cell.dataset.entry.name), []).append(cell)
     kept = []
     for twins in alike.values():
         stays = next((cell for cell in twins if cell.card.headline), twins[0])

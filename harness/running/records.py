@@ -83,6 +83,7 @@ class CacheFacts(_Facts):
 
     hits: int = 0
     misses: int = 0
+    answers: int = 0  # taken from an earlier cell of the run, whose worker saw the very same
 
 
 class Record(_Facts):

@@ -20,6 +20,7 @@ from harness.datasets.dataset import Dataset
 from harness.features.weights import Used
 from harness.files import write_text
 from harness.method import Access, Task
+from harness.running.answers import Answers
 from harness.running.local import Answer, LocalEngine, Settings
 from harness.running.plan import Cell, Plan
 from harness.running.records import (
@@ -84,29 +85,30 @@ def run_plan(
         for backbone in required:
             engine.features.fetch(backbone)
         reporter.begin(plan)
+        asked = Answers(engine)
         for position, cell in enumerate(plan.todo):
             reporter.cell(cell, position)
-            record = run_cell(cell, engine, store, reporter)
+            record = run_cell(cell, asked, store, reporter)
             store.write(cell.stem(store), record)
             reporter.finished(cell, record)
             records.append(record)
     return records
 
 
-def run_cell(cell: Cell, engine: LocalEngine, store: RecordStore, reporter: Reporter) -> Record:
+def run_cell(cell: Cell, asked: Answers, store: RecordStore, reporter: Reporter) -> Record:
     """Answer and score one cell; a method that fails gives a record that says so."""
     cases = _cases(cell)
     answers = []
     for case in cases:
-        answers.append(engine.run(cell, case, reporter.progress))
+        answers.append(asked.of(cell, case, reporter.progress))
         if answers[-1].status is not Status.OK:
-            return _record(cell, engine.settings, answers)
-    nulls = _null_answers(cell, cases, engine, reporter)
+            return _record(cell, asked.settings, answers)
+    nulls = _null_answers(cell, cases, asked, reporter)
     if nulls and nulls[-1].status is not Status.OK:
-        return _record(cell, engine.settings, [*answers, *nulls])
+        return _record(cell, asked.settings, [*answers, *nulls])
     predictions = _write_predictions(cell, cases, answers, store)
     metrics = _metrics(cell, cases, answers, nulls)
-    record = _record(cell, engine.settings, [*answers, *nulls])
+    record = _record(cell, asked.settings, [*answers, *nulls])
     return record.model_copy(update={"metrics": metrics, "predictions": predictions})
 
 
@@ -124,7 +126,7 @@ def _cases(cell: Cell) -> list[Case]:
 
 
 def _null_answers(
-    cell: Cell, cases: Sequence[Case], engine: LocalEngine, reporter: Reporter
+    cell: Cell, cases: Sequence[Case], asked: Answers, reporter: Reporter
 ) -> list[Answer]:
     """Answer the cases once more with the null pool in place of the pools, where there is one."""
     answers: list[Answer] = []
@@ -134,7 +136,7 @@ def _null_answers(
         null = with_null_pool(case, cell.dataset)
         if null is None:
             break
-        answers.append(engine.run(cell, null, reporter.progress))
+        answers.append(asked.of(cell, null, reporter.progress))
         if answers[-1].status is not Status.OK:
             break
     return answers
@@ -230,6 +232,7 @@ def _record(cell: Cell, settings: Settings, answers: Sequence[Answer]) -> Record
         cache=CacheFacts(
             hits=sum(answer.hits for answer in answers),
             misses=sum(answer.misses for answer in answers),
+            answers=sum(answer.repeated for answer in answers),
         ),
     )
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.datasets.cases import Case, Selection
+from harness.features.store import set_digest
+from harness.files import json_digest
 from harness.parts import granted
 from harness.vocabulary import Task
 
@@ -47,6 +49,12 @@ def seal(case: Case, task: Task, access: Iterable[str], folder: Path) -> dict[st
         groups = None if told is None else [numbers.setdefault(g, len(numbers)) for g in told]
         sealed[name] = SealedSet(path, selection.digests, groups)
     return sealed
+
+
+def seen_digest(case: Case, task: Task, access: Iterable[str]) -> str:
+    """Return the digest of all that a worker sees of a case: images in their order, patients."""
+    seen = _granted(case, task, access).items()
+    return json_digest({name: [set_digest(s.digests), s.groups] for name, s in seen})
 
 
 def _granted(case: Case, task: Task, access: Iterable[str]) -> dict[str, Selection]:

@@ -21,7 +21,13 @@ from harness.running import worker
 
 WATCH_SECONDS = 0.02  # how soon the end of a worker is noticed
 SHORT_RUN = 4  # workers, before the imports that many methods share are worth their seconds
-SHARED = ("sklearn.ensemble", "sklearn.linear_model", "timm")
+SHARED = (
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "timm",
+    "torchvision.transforms.v2",
+    "torch._dynamo",  # torch's optimisers import it at their first step
+)
 
 
 def main() -> None:

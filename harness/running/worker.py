@@ -27,6 +27,7 @@ from harness.features.neighbours import nearest, row_statistics
 from harness.features.residency import Residency
 from harness.features.store import map_rows
 from harness.learning import Backbone
+from harness.memory import keep_freed_memory
 from harness.method import (
     Budget,
     ImageSet,
@@ -151,6 +152,7 @@ def _settle(job: Job) -> None:
     os.environ.update(HOME=job.scratch, TMPDIR=job.scratch)
     tempfile.tempdir = None  # an import before the fork may have settled on another folder
     torch.set_num_threads(job.threads)
+    keep_freed_memory()
     torch.manual_seed(job.seed)
     np.random.seed(job.seed % 2**32)
     random.seed(job.seed)

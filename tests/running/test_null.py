@@ -30,7 +30,7 @@ def test_intervals_of_auc_miss_one_half_no_more_often_than_they_may(bench):
     rows = list(csv.DictReader(bench("board", "--format", "csv").stdout.splitlines()))
     aucs = [row for row in rows if row["metric"] == "auc"]
     methods = {row["method"] for row in aucs}
-    assert len(methods) == 9
+    assert {"nearest-pixel", "cosine-threshold", "blind", "patient-lookup"} <= methods
     allowed = binom.ppf(0.99, SETS, 0.05)
     for method in methods:
         drawn = [row for row in aucs if row["method"] == method]

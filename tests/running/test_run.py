@@ -262,6 +262,28 @@ def test_the_null_pool_takes_the_place_of_both_pools(bench):
     assert "auc_null_pool" not in record(bench, "blind")["metrics"]
 
 
+def test_what_two_data_sets_ask_alike_is_asked_once_a_run(bench):
+    """The planted set and its null twin share reals and null pool."""
+    planted, null = bench.phantom("planted", null=30), bench.phantom("null", null=30, share=0)
+    both = bench.folder / "both.yaml"
+    both.write_text(planted.read_text() + null.read_text())
+    methods = ("-m", "nearest-pixel", "-m", "patient-lookup")
+    bench("run", *methods, "--datasets", both, "-d", "planted", "-d", "null")
+    together = bench.records()
+    asked = {
+        (name, dataset): record(bench, name, dataset)["cache"]["answers"]
+        for name in ("nearest-pixel", "patient-lookup")
+        for dataset in ("planted", "null")
+    }
+    assert asked == {
+        ("nearest-pixel", "planted"): 0, ("patient-lookup", "planted"): 0,
+        ("nearest-pixel", "null"): 1, ("patient-lookup", "null"): 1,
+    }  # fmt: skip
+    bench("run", *methods, "--datasets", both, "-d", "null", "--fresh")
+    assert record(bench, "nearest-pixel", "null")["cache"]["answers"] == 0
+    assert bench.records() == together
+
+
 def test_a_run_in_json_tells_plan_cells_and_boards(bench):
     arguments = ("run", "-m", "random", "--datasets", bench.phantom(), "-d", "small", "--json")
     events = [json.loads(line) for line in bench(*arguments).stdout.splitlines()]

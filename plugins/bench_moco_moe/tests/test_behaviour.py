@@ -2,14 +2,13 @@
 
 import pytest
 
-from harness.testing import CHECKS, check_method
+from harness.testing import check_method
 
 QUICK = {"anchors": 16, "batch": 8, "side": 32, "backbone": "tf_efficientnet_lite0"}
 MIXED = {"backbones": ("tf_efficientnet_lite0",) * 3, "width": 64}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
@@ -19,5 +18,5 @@ MIXED = {"backbones": ("tf_efficientnet_lite0",) * 3, "width": 64}
         ("moco-moe-as-coded", QUICK | MIXED),
     ],
 )
-def test_it_behaves(name, changes, check):
-    check_method(name, changes=changes, checks=[check])
+def test_it_behaves(name, changes):
+    check_method(name, changes=changes)
