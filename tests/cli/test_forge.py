@@ -29,7 +29,9 @@ def interrupt(bench, command, checkpoint, how):
 
 @pytest.mark.slow
 def test_interrupted_and_started_again_it_gives_the_same_files_and_is_ranked(bench):
-    forge = ("forge", "gan", *SMALL, "--null-pool", "--name", "made", "--checkpoint-every", "3")
+    many = ("--iterations", "50")  # enough that the signals arrive before the end
+    forge = ("forge", "gan", *SMALL, *many, "--null-pool", "--name", "made")
+    forge = (*forge, "--checkpoint-every", "3")
     bench(*forge, "-o", "whole")
     command = (*forge, "-o", "broken")
     work = bench.folder / ".broken.forging"
