@@ -151,8 +151,8 @@ def make_plan(
         key=lambda cell: (
             order[cell.dataset.entry.name],
             _seconds(cell, past),
-            not cell.card.control,
             "layer" not in cell.parameters,  # its pass over the pixels serves the others, too
+            not cell.card.control,
             cell.card.name,
             cell.seed,
         )
