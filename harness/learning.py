@@ -19,7 +19,6 @@ from harness.files import atomic
 from harness.method import Tools
 
 SAVED_EVERY = 60.0  # seconds between two checkpoints
-SOON_REPEATED = 5.0  # seconds of training whose end is not worth a checkpoint
 
 
 class Backbone(nn.Module):
@@ -111,7 +110,7 @@ def train(
     for network in networks.values():
         network.train()
     steps = max(1, images // batch)
-    saved = begun = time.monotonic()
+    saved = time.monotonic()
     for step in tools.progress(range(steps * epochs), what):
         if step < course.steps:
             continue
@@ -126,8 +125,7 @@ def train(
         if time.monotonic() - saved > SAVED_EVERY:
             course.save()
             saved = time.monotonic()
-    if time.monotonic() - begun > SOON_REPEATED:  # a later part of the fit may be interrupted, too
-        course.save()
+    course.save()  # a later part of the same fit may be interrupted, too
     for network in networks.values():
         network.eval()
     losses = torch.tensor(course.losses).view(epochs, steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -150,10 +151,11 @@ def _rank(record: Record, others: Iterable[Record], official: str) -> int | None
     return 1 + sum(low > figure.high for low in lows)
 
 
-def _place(row: Row, official: str) -> tuple[bool, bool, float, str]:
+def _place(row: Row, official: str) -> tuple[bool, bool, float, float, str]:
     figure = row.metrics.get(official)
     value = figure.value if figure is not None and figure.value is not None else -2.0
-    return row.status is not Status.OK, row.control, -value, row.method
+    rank = math.inf if row.rank is None else row.rank
+    return row.status is not Status.OK, row.control, rank, -value, row.method
 
 
 def _flags(rows: Sequence[Row], stale: int, official: str) -> Iterable[str]:

@@ -12,7 +12,7 @@ from harness.board.board import Board, Row
 from harness.board.wording import CONTROL, audit_line, columns, figure_text, headline, ranking_rule
 from harness.running.records import Figure, Status
 
-WIDE_COLUMNS = 160  # of a terminal that has room for everything
+WIDE_COLUMNS = 168  # of a terminal that has room for everything
 
 
 def board_table(board: Board, *, wide: bool = True) -> RenderableType:
@@ -24,20 +24,20 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
     """
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1 if wide else 0))
     table.add_column("rank", justify="right", no_wrap=True, min_width=len(CONTROL))
-    table.add_column("method", overflow="fold", min_width=20)
+    table.add_column("method", overflow="fold", min_width=20, no_wrap=wide)
     shown = columns(board, wide=wide)
     for column in shown:
         table.add_column(column.title, justify="right", no_wrap=True)
     if wide:
         table.add_column("access")
-        table.add_column("backbone", overflow="fold")
+        table.add_column("backbone", no_wrap=True)
     for position, row in enumerate(board.rows):
         if position and row.control != board.rows[position - 1].control:
             table.add_section()
         cells = [_cell(row.metrics.get(column.metric), short=column.short) for column in shown]
         if row.status is not Status.OK:
             cells = [Text(row.status.value, "red"), *[Text("")] * (len(cells) - 1)]
-        extra = [", ".join(row.access) or "nothing", "\n".join(row.backbones)] if wide else []
+        extra = [", ".join(row.access) or "nothing", _names(row)] if wide else []
         table.add_row(_rank(row), escape(row.method), *cells, *map(escape, extra))
     audit = audit_line(board)
     lines: list[RenderableType] = [] if audit is None else [Text(audit)]
@@ -46,6 +46,8 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
     failed = [row for row in board.rows if row.status is not Status.OK]
     lines += [Text(f"{row.method}: {row.reason}", "red") for row in failed]
     lines.append(Text(ranking_rule(board), "dim"))
+    if wide and (weights := sorted({b for row in board.rows for b in row.backbones if " " in b})):
+        lines.append(Text(f"Weights: {', '.join(weights)}.", "dim"))
     return Group(*lines)
 
 
@@ -62,6 +64,11 @@ def _rank(row: Row) -> str:
     if row.control:
         return f"[dim]{CONTROL}[/dim]"
     return "–" if row.rank is None else str(row.rank)
+
+
+def _names(row: Row) -> str:
+    """Return the backbones of a row; where their weights are from stands below the table."""
+    return "\n".join(name.partition(" ")[0] for name in row.backbones)
 
 
 def _cell(figure: Figure | None, *, short: bool) -> Text:

@@ -25,7 +25,7 @@ from harness.files import cache_dir, json_digest
 from harness.method import Task
 from harness.running.job import Job
 from harness.running.plan import Cell
-from harness.running.processes import Spawned, Template, Worker
+from harness.running.processes import FEW, Spawned, Template, Worker
 from harness.running.records import Status
 from harness.running.sealing import SealedSet, seal, seen_digest
 
@@ -91,9 +91,10 @@ class LocalEngine:
             self._features = FeatureClient(s.device, s.precision, s.threads, s.weights)
         return self._features
 
-    def warm_up(self) -> None:
-        """Start the processes that the first case will need, so that their imports overlap."""
-        self._start_template()
+    def warm_up(self, cells: int) -> None:
+        """Start the processes that the first of so many cells needs, so that imports overlap."""
+        if self.settings.device == "cpu":
+            self._template = Template(few=0 if cells > FEW else FEW)
         _ = self.features
 
     def renew(self) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from harness.channel import Channel
 
+FEW = 4  # workers, before the imports that many methods share are worth their seconds
 KEPT_ENVIRONMENT = (
     "PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
     "CUDA_VISIBLE_DEVICES", "BENCH_DISABLE_PLUGINS",
@@ -24,11 +25,17 @@ class Worker(Protocol):
 
 
 class Template:
-    """The process that CPU workers are forked from."""
+    """The process that CPU workers are forked from.
 
-    def __init__(self) -> None:
+    Args:
+        few: workers that are forked before it imports what many methods share.
+    """
+
+    def __init__(self, few: int = FEW) -> None:
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-P", "-m", "harness.running.template", str(theirs.fileno())]
+        command = [
+            sys.executable, "-P", "-m", "harness.running.template", str(theirs.fileno()), str(few)
+        ]  # fmt: skip
         self._process = subprocess.Popen(
             command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_environment(),
             start_new_session=True,

@@ -20,7 +20,6 @@ from contextlib import suppress
 from harness.running import worker
 
 WATCH_SECONDS = 0.02  # how soon the end of a worker is noticed
-SHORT_RUN = 4  # workers, before the imports that many methods share are worth their seconds
 SHARED = (
     "sklearn.ensemble",
     "sklearn.linear_model",
@@ -32,18 +31,19 @@ SHARED = (
 
 def main() -> None:
     """Serve until the parent closes the channel."""
-    control = socket.socket(fileno=int(sys.argv[1]))
+    control, few = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     workers: set[int] = set()
     forked = 0
     while True:
+        if forked == few:
+            few = -1
+            for name in SHARED:
+                importlib.import_module(name)
         if select.select([control], [], [], WATCH_SECONDS if workers else None)[0]:
             order, descriptors, _, _ = socket.recv_fds(control, 1, 2)
             if order == b"F":
                 workers.add(_fork(control, *descriptors))
                 forked += 1
-                if forked == SHORT_RUN:
-                    for name in SHARED:
-                        importlib.import_module(name)
             else:
                 for pid in workers:
                     _kill_group(pid)

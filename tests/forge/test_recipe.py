@@ -146,7 +146,7 @@ def test_every_patient_and_every_noise_is_drawn_once(monkeypatch):
 
     monkeypatch.setattr(module, "draw_patient", draw)
     monkeypatch.setattr("harness.forge.phantom.render_slice", render)
-    phantom(options(copies__share=0)).make()
+    phantom(options(seed=136, copies__share=0)).make()  # a seed that no other test has drawn
     assert len(people) == len(set(people)) == 16 + 30 + 26 + 8
     assert len(noises) == len(set(noises)) == 32 + 30 + 26 + 8
 

@@ -107,7 +107,7 @@ def test_features_and_neighbours_reach_a_method_and_are_counted(bench):
     bench(*arguments)
     first = record(bench, "user")
     # Handed over are 60 questions and the pools of 60 each; access does not reach the reals.
-    assert first["cache"] == {"hits": 0, "misses": 180}
+    assert first["cache"] == {"hits": 0, "misses": 180, "answers": 0}
     assert first["weights"] == [
         {
             "backbone": "pixels",
@@ -117,7 +117,7 @@ def test_features_and_neighbours_reach_a_method_and_are_counted(bench):
         }
     ]
     bench(*arguments, "--fresh")
-    assert record(bench, "user")["cache"] == {"hits": 180, "misses": 0}
+    assert record(bench, "user")["cache"] == {"hits": 180, "misses": 0, "answers": 0}
 
 
 def test_several_layers_of_a_backbone_reach_a_method_from_one_pass(bench):
@@ -138,7 +138,7 @@ def test_several_layers_of_a_backbone_reach_a_method_from_one_pass(bench):
     [weights] = record(bench, "deep")["weights"]
     assert (weights["backbone"], weights["source"]) == ("test_resnet@random:0", "random:0")
     # 180 images and three layers, of which the second pass computes the last one.
-    assert record(bench, "deep")["cache"] == {"hits": 0, "misses": 540}
+    assert record(bench, "deep")["cache"] == {"hits": 0, "misses": 540, "answers": 0}
 
 
 TIGHT = """
