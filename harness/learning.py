@@ -52,7 +52,8 @@ class Backbone(nn.Module):
         self.body: Any = timm.create_model(architecture, num_classes=0, **sizes)
         self.body.load_state_dict(load_file(path))
         self.side = side
-        self.width: Any = self.body.num_features
+        # A head behind the pooling, as in MobileNetV3, may have a width of its own.
+        self.width: Any = getattr(self.body, "head_hidden_size", self.body.num_features)
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation).view(1, -1, 1, 1), False)
 

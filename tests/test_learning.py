@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 import harness.learning
-from harness.learning import train
+from harness.features.backbones import RandomBackbone
+from harness.features.networks import export
+from harness.learning import Backbone, train
 
 
 class SmallTools:
@@ -92,3 +94,10 @@ def test_a_loss_that_is_not_finite_ends_the_fit(tmp_path):
             images=4, batch=2, epochs=1, optimiser=optimiser, networks={}, what="odd",
             tools=SmallTools(tmp_path),
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit", "lcnet_035"])
+def test_a_backbone_knows_the_length_of_its_features(tmp_path, name):
+    extractor = RandomBackbone(name, name, 0).load("cpu", "fp32")
+    network = Backbone(**export(extractor, tmp_path / "weights.safetensors"))
+    assert network(torch.rand(2, 1, network.side, network.side)).shape == (2, network.width)

@@ -84,12 +84,12 @@ def ladder(path: Path) -> None:
     store = RecordStore(results_dir())
     boards = {name: read_boards(store, name)[0] for name in STAGES}
     methods = [row.method for row in boards["phantom-gan-5"].rows if not row.control]
-    columns = min(3, len(methods))
+    columns = min(5, len(methods))
     lines = -(-len(methods) // columns)
     figure, panels = plt.subplots(
         lines,
         columns,
-        figsize=(3.4 * columns, 2.6 * lines),
+        figsize=(2.4 * columns, 2.0 * lines),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -102,7 +102,7 @@ def ladder(path: Path) -> None:
     figure.supylabel("AUC")
     handles, labels = panels.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncols=3, frameon=False)
-    figure.tight_layout(rect=(0, 0, 1, 0.94))
+    figure.tight_layout(rect=(0, 0, 1, 0.96))
     figure.savefig(path, metadata={"Date": None})
 
 
@@ -125,7 +125,7 @@ def curve(panel: plt.Axes, boards: dict[str, Board], method: str) -> None:
     panel.set(xscale="log", ylim=(0.2, 1), title=method)
     panel.set_xticks(list(STAGES.values()), [re.sub("000$", "k", str(n)) for n in STAGES.values()])
     panel.minorticks_off()
-    panel.title.set_size(9)
+    panel.title.set_size(8)
 
 
 def row_of(board: Board, method: str) -> Row:
