@@ -9,6 +9,14 @@ settings.register_profile("any machine", deadline=None)  # a slow machine is no 
 settings.load_profile("any machine")
 
 
+@pytest.fixture(scope="session")
+def cards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the built-in methods' cards."""
+    bench = Bench(tmp_path_factory.mktemp("cards"))
+    bench("list", "methods")
+    return bench.folder / "cache" / "cards"
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def bench(tmp_path: Path, cards: Path) -> Bench:
+    return Bench(tmp_path, cards=cards)

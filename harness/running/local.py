@@ -8,7 +8,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -91,11 +91,12 @@ class LocalEngine:
             self._features = FeatureClient(s.device, s.precision, s.threads, s.weights)
         return self._features
 
-    def warm_up(self, cells: int) -> None:
-        """Start the processes that the first of so many cells needs, so that imports overlap."""
+    def warm_up(self, cells: Sequence[Cell]) -> None:
+        """Start the processes that will be needed, so that their imports overlap."""
         if self.settings.device == "cpu":
-            self._template = Template(few=0 if cells > FEW else FEW)
-        _ = self.features
+            self._template = Template(few=0 if len(cells) > FEW else FEW)
+        if any(cell.backbones for cell in cells):
+            _ = self.features
 
     def renew(self) -> None:
         """End the template, so that the next worker has nothing in common with those before it."""

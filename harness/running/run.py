@@ -81,7 +81,7 @@ def run_plan(
     """
     records = []
     with LocalEngine(settings) as engine:
-        engine.warm_up(len(plan.todo))
+        engine.warm_up(plan.todo)
         for backbone in required:
             engine.features.fetch(backbone)
         reporter.begin(plan)
