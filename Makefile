@@ -13,13 +13,17 @@ bench: $(STAMP)
 	$(VENV)/bin/bench run --all --headline
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
+	$(VENV)/bin/python -m pytest -m "not slow" --numprocesses auto --dist worksteal
 
 benchmark: $(STAMP)
 	$(VENV)/bin/python -m benchmarks
 
 pictures: $(STAMP)
 	$(VENV)/bin/bench run --all -d "phantom-gan-*"
+	for n in 50 200 1000; do \
+	  $(VENV)/bin/bench forge gan --size 32 --members $$n --slices 1 --null-pool --iterations 2000 -o build/members-$$n && \
+	  $(VENV)/bin/bench run -m nearest-pixel -m whitened-neighbour -d build/members-$$n || exit 1; \
+	done
 	$(VENV)/bin/python docs/pictures/draw.py
 
 lint: $(STAMP)

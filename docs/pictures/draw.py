@@ -26,6 +26,7 @@ from matplotlib import pyplot as plt
 
 HERE = Path(__file__).parent
 STAGES = {f"phantom-gan-{n}": done for n, done in enumerate((100, 400, 1000, 2500, 6000), start=1)}
+MEMBERS = {f"members-{n}": n for n in (50, 200, 1000)}
 COLUMNS, SCALE, LABEL = 10, 1.25, 150
 
 
@@ -37,6 +38,7 @@ def main() -> None:
     stages = {name: open_dataset(catalogue.get(name), recipes) for name in STAGES}
     contact_sheet(stages).save(HERE / "phantoms.png", optimize=True)
     ladder(HERE / "ladder.svg")
+    members(HERE / "members.svg")
 
 
 def contact_sheet(stages: dict[str, Dataset]) -> Image.Image:
@@ -81,9 +83,19 @@ def stacked(rows: dict[str, NDArray[np.uint8]]) -> Image.Image:
 
 def ladder(path: Path) -> None:
     """Draw every method's AUC over the stages, and its AUC against the null pool."""
+    draw_curves(path, STAGES, "iterations of the generator")
+
+
+def members(path: Path) -> None:
+    """Draw AUCs over the number of members that a generator was trained on."""
+    draw_curves(path, MEMBERS, "members that trained the generator")
+
+
+def draw_curves(path: Path, places: dict[str, int], axis: str) -> None:
+    """Draw every method of the last of some data sets, over what ``places`` has of each."""
     store = RecordStore(results_dir())
-    boards = {name: read_boards(store, name)[0] for name in STAGES}
-    methods = [row.method for row in boards["phantom-gan-5"].rows if not row.control]
+    boards = {name: read_boards(store, name)[0] for name in places}
+    methods = [row.method for row in [*boards.values()][-1].rows if not row.control]
     columns = min(5, len(methods))
     lines = -(-len(methods) // columns)
     figure, panels = plt.subplots(
@@ -95,10 +107,10 @@ def ladder(path: Path) -> None:
         squeeze=False,
     )
     for panel, method in zip(panels.flat, methods, strict=False):
-        curve(panel, boards, method)
+        curve(panel, boards, places, method)
     for panel in panels.flat[len(methods) :]:
         panel.axis("off")
-    figure.supxlabel("iterations of the generator")
+    figure.supxlabel(axis)
     figure.supylabel("AUC")
     handles, labels = panels.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncols=3, frameon=False)
@@ -106,7 +118,7 @@ def ladder(path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
-def curve(panel: plt.Axes, boards: dict[str, Board], method: str) -> None:
+def curve(panel: plt.Axes, boards: dict[str, Board], places: dict[str, int], method: str) -> None:
     """Draw one method."""
     for metric, colour, label in (
         ("auc", "#0b5394", "the generator's own pool"),
@@ -114,7 +126,7 @@ def curve(panel: plt.Axes, boards: dict[str, Board], method: str) -> None:
     ):
         figures = [row_of(board, method).metrics.get(metric) for board in boards.values()]
         known = [
-            (done, f) for done, f in zip(STAGES.values(), figures, strict=True) if f and f.value
+            (done, f) for done, f in zip(places.values(), figures, strict=True) if f and f.value
         ]
         done = [at for at, _ in known]
         panel.plot(done, [f.value for _, f in known], "o-", color=colour, label=label, ms=3)
@@ -123,7 +135,7 @@ def curve(panel: plt.Axes, boards: dict[str, Board], method: str) -> None:
             panel.fill_between(done, low, high, color=colour, alpha=0.15, lw=0)
     panel.axhline(0.5, color="black", lw=0.6, ls=":")
     panel.set(xscale="log", ylim=(0.2, 1), title=method)
-    panel.set_xticks(list(STAGES.values()), [re.sub("000$", "k", str(n)) for n in STAGES.values()])
+    panel.set_xticks(list(places.values()), [re.sub("000$", "k", str(n)) for n in places.values()])
     panel.minorticks_off()
     panel.title.set_size(8)
 
