@@ -96,6 +96,7 @@ def test_a_pretrained_backbone_without_network_is_refused_with_the_remedy(bench,
     assert not (bench.folder / "results").exists()
 
 
+@pytest.mark.slow
 def test_with_all_methods_a_missing_backbone_is_a_failed_row(bench, scans):
     arguments = ("--all", "--budget", "paper", "--datasets", scans[1], "-d", "scans")
     done = bench("run", *arguments, code=1)

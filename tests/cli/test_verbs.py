@@ -26,6 +26,7 @@ def test_help_needs_neither_torch_nor_numpy(bench):
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_nothing_to_do_needs_neither_torch_nor_scikit_learn(bench):
     bench("run", "-m", "nearest-pixel", "-m", "blind", *small(bench))
     import sys

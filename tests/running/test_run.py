@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 
+import pytest
 import timm
 import torch
 
@@ -183,6 +184,7 @@ def test_memory_that_is_short_is_said_in_the_record_of_a_cell_that_ends_well(ben
     assert found["log"] == [said.format(32, 16), said.format(16, 8)]
 
 
+@pytest.mark.slow
 def test_the_precision_that_auto_chose_is_in_the_record_with_the_reason(bench):
     net = "test_resnet@random:0"
     score = f"return Prediction(tools.features(questions.unknown, '{net}')[:, 0], np.ones(n, int))"
@@ -212,6 +214,7 @@ def test_the_predictions_file_holds_every_question_once_under_its_digest(bench):
     assert {row["case"] for row in rows} == {"official"}
 
 
+@pytest.mark.slow
 def test_a_cell_runs_again_when_what_it_depends_on_changes(bench):
     yaml = bench.phantom()
     weights = bench.folder / "lite.pth"

@@ -85,6 +85,7 @@ def answer(asked=None, case=None, tools=PatchTools, **changes):
     return method.score(asked or questions, tools()), truth
 
 
+@pytest.mark.slow
 def test_it_learns_to_find_copies():
     prediction, truth = answer(epochs=60, batch=8, best=1)
     assert roc_auc_score(truth, prediction.scores) > 0.9
