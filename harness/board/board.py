@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import NormalDist, median
 from typing import Any
 
 from harness.audit.record import read_sentence
@@ -50,6 +50,17 @@ class Board:
     def official(self) -> str:
         """The metric that the task ranks by."""
         return OFFICIAL[self.task]
+
+    @property
+    def above_chance(self) -> tuple[Row, ...]:
+        """The methods whose kappa is above 0, also when corrected for how many are ranked.
+
+        By Bonferroni: the interval is widened as if it were that of a normal distribution.
+        """
+        ranked = [row for row in self.rows if row.rank is not None]
+        quantile = NormalDist().inv_cdf
+        wider = quantile(1 - 0.025 / max(1, len(ranked))) / quantile(0.975)
+        return tuple(row for row in ranked if _low(row.metrics["kappa"], wider) > 0)
 
     def as_json(self) -> dict[str, Any]:
         """Return the board in the form that programs read."""
@@ -156,6 +167,13 @@ def _place(row: Row, official: str) -> tuple[bool, bool, float, float, str]:
     value = figure.value if figure is not None and figure.value is not None else -2.0
     rank = math.inf if row.rank is None else row.rank
     return row.status is not Status.OK, row.control, rank, -value, row.method
+
+
+def _low(figure: Figure, wider: float) -> float:
+    """Return the lower end of an interval that is so many times as wide."""
+    if figure.value is None or figure.low is None:
+        return -math.inf
+    return figure.value - wider * (figure.value - figure.low)
 
 
 def _flags(rows: Sequence[Row], stale: int, official: str) -> Iterable[str]:

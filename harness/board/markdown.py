@@ -78,7 +78,8 @@ def _index(published: RecordStore) -> str:
         "# Leaderboards",
         "",
         "Written by `bench publish`; the records behind every figure are in `records/`, and the",
-        "figures of published ImageCLEF runs, measured on other data, in `published/`.",
+        "figures of published ImageCLEF runs, measured on other data, in `published/`. Best methods",
+        "are named where one is above chance, also when corrected for how many are ranked.",
         "",
         "| data set | protocol | budget | best method | official metric |",
         "| --- | --- | --- | --- | --- |",
@@ -91,17 +92,12 @@ def _index(published: RecordStore) -> str:
 def _index_line(board: Board) -> str:
     first = [row for row in board.rows if row.rank == 1]
     best = ", ".join(row.method for row in first) or "none ranked"
-    if board.task is Task.MEMBERSHIP and not any(_above_chance(row) for row in first):
+    if board.task is Task.MEMBERSHIP and not board.above_chance:
         best = "none above chance"
     value = figure_text(first[0].metrics[board.official]) if first else ""
     name = _text(board.dataset)
     cells = [f"[{name}]({name}.md)", board.protocol, board.budget.value, _text(best)]
     return "| " + " | ".join([*cells, f"{board.official} {value}"]) + " |"
-
-
-def _above_chance(row: Row) -> bool:
-    low = row.metrics["kappa"].low
-    return low is not None and low > 0
 
 
 def _rank(row: Row) -> str:

@@ -1,0 +1,31 @@
+"""What a board says of its rows as a whole."""
+
+import pytest
+
+from harness.board.board import Board, Row
+from harness.method import Budget, Task
+from harness.running.records import Figure, Status
+
+
+def row(name: str, value: float, low: float, high: float, *, control: bool = False) -> Row:
+    kappa = Figure(value=value, low=low, high=high, n=400, groups=200)
+    rank = None if control else 1
+    return Row(name, name, control, Status.OK, None, rank, (), (), {"kappa": kappa}, 1.0)
+
+
+def board(rows: list[Row]) -> Board:
+    return Board("set", Task.MEMBERSHIP, "official", Budget.DEMO, "0", (), tuple(rows))
+
+
+@pytest.mark.parametrize(("others", "named"), [(0, ["lucky"]), (1, []), (25, [])])
+def test_the_luck_of_one_among_many_is_not_above_chance(others, named):
+    """An interval of 95 % that barely misses 0 says little about the best of many methods."""
+    rows = [row("lucky", 0.17, 0.01, 0.31)]
+    rows += [row(f"method-{number}", 0, -0.1, 0.1) for number in range(others)]
+    assert [found.method for found in board(rows).above_chance] == named
+
+
+def test_a_clear_finding_stays_and_a_control_is_none():
+    rows = [row("finds", 0.77, 0.71, 0.82), row("control", 0.5, 0.4, 0.6, control=True)]
+    rows += [row(f"method-{number}", 0, -0.1, 0.1) for number in range(30)]
+    assert [found.method for found in board(rows).above_chance] == ["finds"]
