@@ -79,7 +79,7 @@ def _index(published: RecordStore) -> str:
         "",
         "Written by `bench publish`; the records behind every figure are in `records/`, and the",
         "figures of published ImageCLEF runs, measured on other data, in `published/`.",
-        "Best methods are named where one is above chance, also when corrected for how many are ranked.",
+        "Best methods are named where one is above chance, also corrected for how many are ranked.",
         "",
         "| data set | protocol | budget | best method | official metric |",
         "| --- | --- | --- | --- | --- |",
