@@ -29,7 +29,6 @@ def test_all_benchmarks_run_and_are_written_down(tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "benchmarks.json").read_text())
     assert sorted(found) == sorted(names())
-    assert len(found) == 9
     for figure in found.values():
         assert figure.keys() >= {"ratio", "unit", "repeats", "machine", "date"}
         assert figure["ratio"] > 0
