@@ -20,20 +20,25 @@ def kill_after(bench, yaml, seconds):
     process.communicate()
 
 
-def processes_of(bench):
-    """Return the helper processes that run with this bench's cache."""
+def children_of(pid):
+    """Return the processes that a process has started, and those that they have started."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            environment = (folder / "environ").read_bytes()
-            command = (folder / "cmdline").read_bytes()
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
-            continue
-        if b"harness." in command and (
-            str(bench.folder).encode() in environment or b"harness.running.template" in command
-        ):
-            found.append(command)
+            continue  # it has just ended
+        if parent == pid:
+            child = int(folder.name)
+            found += [child, *children_of(child)]
     return found
+
+
+def alive(pid):
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_after_kill_9_the_same_command_resumes_to_the_same_records(bench, tmp_path_factory):
@@ -65,8 +70,15 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(bench):
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks processes up in /proc")
 def test_no_process_outlives_a_killed_run(bench):
-    kill_after(bench, bench.phantom(), 5)
-    deadline = time.monotonic() + 30
-    while processes_of(bench) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert not processes_of(bench)
+    process = bench.start(*run_all(bench, bench.phantom()))
+    children = []
+    while len(children) < 3 and process.poll() is None:  # template, service and a worker
+        time.sleep(0.05)
+        children = children_of(process.pid)
+    process.kill()
+    process.communicate()
+    assert len(children) >= 3
+    deadline = time.monotonic() + 60
+    while any(map(alive, children)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not any(map(alive, children))
