@@ -105,16 +105,16 @@ def draw_curves(path: Path, places: dict[str, int], axis: str) -> None:
         sharex=True,
         sharey=True,
         squeeze=False,
+        layout="constrained",
     )
     for panel, method in zip(panels.flat, methods, strict=False):
         curve(panel, boards, places, method)
     for panel in panels.flat[len(methods) :]:
         panel.axis("off")
-    figure.supxlabel(axis)
-    figure.supylabel("AUC")
+    figure.supxlabel(axis, fontsize=10)
+    figure.supylabel("AUC", fontsize=10)
     handles, labels = panels.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", ncols=3, frameon=False)
-    figure.tight_layout(rect=(0, 0, 1, 0.96))
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=9, frameon=False)
     figure.savefig(path, metadata={"Date": None})
 
 
