@@ -107,6 +107,8 @@ def draw_curves(path: Path, places: dict[str, int], axis: str) -> None:
         squeeze=False,
         layout="constrained",
     )
+    for panel in panels.flat[max(0, len(methods) - columns) :]:
+        panel.tick_params(labelbottom=True)  # nothing may be below it
     for panel, method in zip(panels.flat, methods, strict=False):
         curve(panel, boards, places, method)
     for panel in panels.flat[len(methods) :]:
