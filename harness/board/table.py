@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
@@ -13,6 +15,7 @@ from harness.board.wording import CONTROL, audit_line, columns, figure_text, hea
 from harness.running.records import Figure, Status
 
 WIDE_COLUMNS = 168  # of a terminal that has room for everything
+NARROW_NAME = 20  # characters of a line of a method's name where there is less
 
 
 def board_table(board: Board, *, wide: bool = True) -> RenderableType:
@@ -24,7 +27,7 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
     """
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1 if wide else 0))
     table.add_column("rank", justify="right", no_wrap=True, min_width=len(CONTROL))
-    table.add_column("method", overflow="fold", min_width=20, no_wrap=wide)
+    table.add_column("method", overflow="fold", min_width=NARROW_NAME, no_wrap=wide)
     shown = columns(board, wide=wide)
     for column in shown:
         table.add_column(column.title, justify="right", no_wrap=True)
@@ -38,7 +41,8 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
         if row.status is not Status.OK:
             cells = [Text(row.status.value, "red"), *[Text("")] * (len(cells) - 1)]
         extra = [", ".join(row.access) or "nothing", _names(row)] if wide else []
-        table.add_row(_rank(row), escape(row.method), *cells, *map(escape, extra))
+        name = row.method if wide else fill(row.method, NARROW_NAME)  # breaks at hyphens
+        table.add_row(_rank(row), escape(name), *cells, *map(escape, extra))
     audit = audit_line(board)
     lines: list[RenderableType] = [] if audit is None else [Text(audit)]
     lines += [Text(headline(board), "bold"), table]
