@@ -20,7 +20,7 @@ from harness.channel import Channel, ChannelClosedError
 from harness.datasets.cases import Case
 from harness.errors import BenchError
 from harness.features.client import FeatureClient, FeatureError
-from harness.features.weights import Used
+from harness.features.weights import Used, weights_of_file
 from harness.files import cache_dir, json_digest
 from harness.method import Task
 from harness.running.job import Job
@@ -162,7 +162,13 @@ class LocalEngine:
     def _checkpoints(self, cell: Cell, case: Case) -> Path:
         """Return the folder of this very fit, named by all that its course depends on."""
         seen = seen_digest(case, cell.task, cell.card.access)
-        settings = [self.settings.device, self.settings.precision, self.settings.threads]
+        s = self.settings
+        given = {
+            name: weights_of_file(name, str(path), path).sha256
+            for name, path in s.weights.items()
+            if name in cell.backbones
+        }
+        settings = [s.device, s.precision, s.threads, given]
         folder = self._fits / json_digest([cell.doing, seen, settings])[:32]
         folder.mkdir(parents=True, exist_ok=True)
         return folder

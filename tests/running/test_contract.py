@@ -1,6 +1,7 @@
 """What a worker is given beside pixels: patients as numbers, networks to train, external images."""
 
 import json
+import time
 
 import pytest
 
@@ -123,3 +124,31 @@ def test_variants_that_a_budget_makes_equal_run_once(bench, budget):
     else:
         assert names == {"second", "third", "other"}
         assert "second is at this budget also first." in " ".join(said.split())
+
+
+SLOW_FIT = """
+(tools.checkpoints / "begun").touch()
+time.sleep(30)
+return Prediction([0.0] * n, [0] * n)
+"""
+
+
+def test_a_fit_is_not_taken_up_again_with_other_weights_than_it_began_with(bench):
+    source = method_source("slow", SLOW_FIT, top="import time\nfrom harness.method import Field")
+    field = "    backbone: str = Field('tf_efficientnet_lite0')\n\n    def fit"
+    bench.plugin("slow", source.replace("    def fit", field))
+    yaml, fits = bench.phantom(), bench.folder / "cache" / "fits"
+    weights = bench.folder / "lite.pth"
+    for begun, content in ((1, "first"), (2, "second"), (2, "first")):
+        weights.write_text(content)
+        process = bench.start(
+            "run", "-m", "slow", "--datasets", yaml, "-d", "small",
+            "--weights", f"tf_efficientnet_lite0={weights}",
+        )  # fmt: skip
+        since = time.time()
+        while process.poll() is None:
+            if any(mark.stat().st_mtime >= since for mark in fits.glob("*/begun")):
+                process.kill()
+            time.sleep(0.05)
+        process.communicate()
+        assert len(list(fits.iterdir())) == begun
