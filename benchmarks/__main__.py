@@ -20,8 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import extraction, methods, search, storage
-from benchmarks.figure import Figure, Size, machine, threads
+from benchmarks.figure import Figure, Size, machine
 from harness.files import PROJECT, read_json, write_json, write_text
+from harness.machine import cores
 
 BENCHMARKS: dict[str, Callable[[Size], Figure]] = {
     function.__name__: function
@@ -58,7 +59,7 @@ def main() -> None:
     if unknown:
         parser.error(f"no benchmark is called {', '.join(unknown)}; choose {', '.join(BENCHMARKS)}")
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = str(threads())
+        os.environ[variable] = str(cores())
     output = given.output or (None if given.quick else PROJECT / "docs")
     found = (read_json(output / "benchmarks.json") if output and given.names else None) or {}
     console = Console()

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.figure import Figure, Side, Size, alternate, threads
+from benchmarks.figure import Figure, Side, Size, alternate
 from benchmarks.images import packed, write_pngs
 from benchmarks.world import ask, forget, own_cache, service
 from harness.features.store import map_rows
-from harness.memory import keep_freed_memory
+from harness.machine import cores, keep_freed_memory
 
 BATCH = 32  # that of the service on a CPU
 SEED = 0
@@ -77,7 +77,7 @@ def kept_memory(size: Size) -> Figure:
     """The bare network as PyTorch runs it, against the same in a process that keeps its memory.
 
     Both compute EfficientNet-Lite0 with random weights in fp32; the second has called
-    :func:`harness.memory.keep_freed_memory`, as every process of the harness that computes does.
+    :func:`harness.machine.keep_freed_memory`, as every process of the harness that computes does.
     """
     count = size(256, 32)
     given = ("tf_efficientnet_lite0", count)
@@ -101,7 +101,7 @@ def _forward(model: str, count: int) -> Callable[[], None]:
 
     from harness.features.networks import from_seed
 
-    torch.set_num_threads(threads())
+    torch.set_num_threads(cores())
     network = from_seed(model, SEED).eval().to(memory_format=torch.channels_last)
     batch = torch.rand(BATCH, 3, 224, 224).contiguous(memory_format=torch.channels_last)
 
@@ -127,7 +127,7 @@ def _script(model: str, paths: list[Path]) -> Callable[[], NDArray[np.float32]]:
 
     from harness.features.networks import from_seed
 
-    torch.set_num_threads(threads())
+    torch.set_num_threads(cores())
     network = from_seed(model, SEED).eval()
     config = resolve_data_config({}, model=network)
     side = config["input_size"][-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import platform
 import statistics
 import time
@@ -11,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+from harness.machine import cores
 
 REPEATS = 5  # alternations; the median of their ratios is the figure
 Step = Callable[[], Any]
@@ -128,17 +129,12 @@ def _serve(channel: Any, prepare: Callable[..., Step], arguments: tuple[Any, ...
         return
 
 
-def threads() -> int:
-    """Return the threads of both sides."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def machine() -> str:
     """Return what the figures were measured on."""
     found = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     models = [line.split(":")[1].strip() for line in found.splitlines() if "model name" in line]
     model = models[0] if models else platform.processor() or platform.machine()
-    return f"{model}, {threads()} cores, {platform.system()}, Python {platform.python_version()}"
+    return f"{model}, {cores()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 def memory(pid: int | str, kind: str) -> int:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from benchmarks.figure import Figure, Side, Size, alternate, memory, threads
+from benchmarks.figure import Figure, Side, Size, alternate, memory
+from harness.machine import cores
 
 K = 10
 
@@ -63,7 +64,7 @@ def _queries(pool: NDArray[np.float32], asked: int) -> NDArray[np.float32]:
 def _faiss(path: Path, asked: int) -> Callable[[], NDArray[np.int64]]:
     import faiss
 
-    faiss.omp_set_num_threads(threads())
+    faiss.omp_set_num_threads(cores())
     pool = np.load(path)
     index = faiss.IndexFlatIP(pool.shape[1])
     index.add(pool)
@@ -76,7 +77,7 @@ def _ours(path: Path, asked: int) -> Callable[[], NDArray[np.intp]]:
 
     from harness.features.neighbours import nearest
 
-    torch.set_num_threads(threads())
+    torch.set_num_threads(cores())
     pool = np.load(path, mmap_mode="r")
     queries = _queries(pool, asked)
     return lambda: nearest(queries, pool, "dot", K)[1]
@@ -87,7 +88,7 @@ def _peak(path: Path, asked: int) -> Callable[[], int]:
 
     from harness.features.neighbours import nearest
 
-    torch.set_num_threads(threads())
+    torch.set_num_threads(cores())
     pool = np.load(path, mmap_mode="r")
     np.save(path.with_name("queries.npy"), _queries(pool, asked))
     queries = np.load(path.with_name("queries.npy"), mmap_mode="r")

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
-from benchmarks.figure import threads
 from harness.features.client import FeatureClient, Features
+from harness.machine import cores
 
 Sets = Mapping[str, tuple[Path, tuple[str, ...]]]
 
@@ -28,7 +28,7 @@ def own_cache() -> Iterator[Path]:
 
 def service(precision: str = "fp32") -> FeatureClient:
     """Start a feature service; use as a context manager."""
-    return FeatureClient("cpu", precision, threads(), {})
+    return FeatureClient("cpu", precision, cores(), {})
 
 
 def ask(client: FeatureClient, sets: Sets, backbone: str) -> Features:

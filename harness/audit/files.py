@@ -7,7 +7,6 @@ tested in :mod:`harness.audit.properties`. The files of a data set that a recipe
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from harness.datasets.entry import Entry, Layout
 from harness.datasets.images import Track, decode
 from harness.datasets.layouts import find_images
 from harness.errors import BenchError
+from harness.machine import cores
 
 SHOWN = 20  # examples of one finding
 Tables = Mapping[int, Sequence[int]]  # of JPEG quantisation
@@ -63,7 +63,7 @@ def read_files(entry: Entry, track: Track | None = None) -> Files | None:
     if entry.layout is Layout.PACK:
         return None
     facts, unreadable = {}, []
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, cores())) as pool:
         for name, paths in find_images(entry).items():
             found = zip(track(paths) if track else paths, pool.map(_read, paths), strict=True)
             each = {path.name: read for path, read in found}

@@ -91,7 +91,7 @@ def verify(
     """
     from harness.features.verification import TOLERANCE, verify_store
     from harness.files import cache_dir
-    from harness.running.local import choose_device
+    from harness.machine import choose_device
 
     wrong = 0
     for result in verify_store(cache_dir(), sample, choose_device(device)):

@@ -61,7 +61,6 @@ def check(
 
 
 def _audit(entry: Entry, trusted: Trusted, sheet: Path | None) -> Audit:
-    import os
 
     from rich.console import Console
 
@@ -69,7 +68,7 @@ def _audit(entry: Entry, trusted: Trusted, sheet: Path | None) -> Audit:
     from harness.audit.files import read_files
     from harness.datasets.dataset import open_dataset
     from harness.features.client import FeatureClient
-    from harness.running.local import choose_device
+    from harness.machine import choose_device, cores
 
     with Console(stderr=True).status(f"reading {entry.name}") as status:
         files = read_files(entry)
@@ -77,7 +76,7 @@ def _audit(entry: Entry, trusted: Trusted, sheet: Path | None) -> Audit:
             return unreadable(files)
         opened = open_dataset(entry, trusted.recipes())
         say: Say = status.update
-        with FeatureClient(choose_device("auto"), "fp32", os.cpu_count() or 1, {}) as service:
+        with FeatureClient(choose_device("auto"), "fp32", cores(), {}) as service:
             audit = audit_dataset(opened, files, service, say)
     if sheet is not None:
         from harness.audit.sheet import write_sheet

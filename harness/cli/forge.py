@@ -112,7 +112,7 @@ def train(
     from harness.errors import BenchError
     from harness.forge.forging import open_forge
     from harness.forge.order import Order
-    from harness.running.local import choose_device
+    from harness.machine import choose_device
 
     for option, value in (("--threads", threads), ("--checkpoint-every", checkpoint_every)):
         if value < 1:

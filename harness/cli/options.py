@@ -53,6 +53,13 @@ Precision = Annotated[
         help="fp32, bf16 for feature extraction, or auto: bf16 where it is faster and as good."
     ),
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="On the CPU; all cores by default. What a method trains depends on their number.",
+    ),
+]
 BudgetOption = Annotated[
     Budget, typer.Option(help="The paper's parameters, or smaller ones for a laptop.")
 ]

@@ -16,6 +16,7 @@ from harness.cli.options import (
     Device,
     Precision,
     ResultsFolder,
+    Threads,
     WeightFiles,
     find_auxiliary,
     open_catalogue,
@@ -61,6 +62,7 @@ def run(
     auxiliary: Auxiliary = None,
     device: Device = "auto",
     precision: Precision = "fp32",
+    threads: Threads = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run finished cells again.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
     results: ResultsFolder = None,
@@ -101,7 +103,7 @@ def run(
     if dry_run:
         talker.plan(plan)
         return
-    settings = read_settings(device, precision, given)
+    settings = read_settings(device, precision, threads, given)
     named = [] if everything else sorted({name for c in plan.todo for name in c.backbones})
     records = _work(plan, store, settings, talker, named)
     talker.boards(store, opened, protocol, budget)
@@ -203,19 +205,20 @@ def read_weights(given: list[str]) -> dict[str, Path]:
     return files
 
 
-def read_settings(device: str, precision: str, weights: dict[str, Path]) -> Settings:
+def read_settings(
+    device: str, precision: str, threads: int | None, weights: dict[str, Path]
+) -> Settings:
     """Return how cells run here.
 
     Raises:
         BenchError: the device is unknown or not on this machine, or the precision is unknown.
     """
-    import os
-
-    from harness.running.local import Settings, choose_device
+    from harness.machine import choose_device, cores
+    from harness.running.local import Settings
 
     if precision not in ("auto", "fp32", "bf16"):
         raise BenchError(f"--precision {precision}: choose auto, fp32 or bf16")
-    return Settings(choose_device(device), precision, os.cpu_count() or 1, weights)
+    return Settings(choose_device(device), precision, threads or cores(), weights)
 
 
 def _work(

@@ -14,6 +14,7 @@ from harness.cli.options import (
     DatasetFiles,
     Device,
     Precision,
+    Threads,
     WeightFiles,
     find_auxiliary,
     open_catalogue,
@@ -36,6 +37,7 @@ def submit(
     auxiliary: Auxiliary = None,
     device: Device = "auto",
     precision: Precision = "fp32",
+    threads: Threads = None,
 ) -> None:
     """Answer the questions of a data set and write them as a run file.
 
@@ -70,7 +72,7 @@ def submit(
     [cell] = make_cells(
         chosen, [opened], changed, budget, Protocol.SUBMIT, [seed], precision, beside
     )
-    settings = read_settings(device, precision, read_weights(weights or []))
+    settings = read_settings(device, precision, threads, read_weights(weights or []))
     with talker, LocalEngine(settings) as engine:
         for backbone in cell.backbones:
             engine.features.fetch(backbone)

@@ -14,7 +14,6 @@
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from harness.datasets.medical import (
 )
 from harness.datasets.quiet import quiet
 from harness.errors import BenchError
+from harness.machine import cores
 
 Track = Callable[[Sequence[Path]], Iterable[Path]]
 
@@ -119,7 +119,7 @@ def read_images(
             raise BenchError(_size_flaw(like, pixels.shape[1:], paths[file], images.shape[1:]))
         pixels[starts[file] : starts[file + 1]] = images
 
-    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(min(8, cores()))
     try:
         done = pool.map(fill, range(len(paths)))
         for _ in zip(track(paths) if track else paths, done, strict=True):

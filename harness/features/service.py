@@ -31,7 +31,7 @@ from harness.features.precision import Choice, load
 from harness.features.store import Extraction, FeatureStore, Key
 from harness.features.weights import Weights
 from harness.files import cache_dir, json_digest
-from harness.memory import keep_freed_memory
+from harness.machine import keep_freed_memory
 from harness.plugins import load_trusted
 
 

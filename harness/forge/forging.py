@@ -18,7 +18,7 @@ from harness.forge.foundry import Cast, Foundry, Tell
 from harness.forge.order import PHANTOM, Order, Stream
 from harness.forge.source import Source
 from harness.forge.workshop import Workshop, conditions
-from harness.memory import keep_freed_memory
+from harness.machine import ask_for_repeatable_kernels, keep_freed_memory
 
 
 class Forge(ABC):
@@ -70,6 +70,8 @@ class Forge(ABC):
 
         torch.set_num_threads(self.threads)
         keep_freed_memory()
+        if self.device != "cpu":
+            ask_for_repeatable_kernels()
         casts = self.train(Foundry(self.order, self.workshop.open(), self.device, every, tell))
         self.workshop.finish(lambda folder: self.write(folder, casts))
 

@@ -87,8 +87,6 @@ class Trainer(ABC):
         Raises:
             BenchError: The checkpoint is damaged.
         """
-        torch.backends.cudnn.deterministic = True
-        torch.backends.cudnn.benchmark = False
         if not self.losses and checkpoint.is_file():
             self.load(checkpoint)
         track(len(self.losses))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -261,29 +260,6 @@ class Costs:
         self.hits = self.misses = 0
         self.used: dict[str, Used] = {}
         self.said: list[str] = []
-
-
-def choose_device(wanted: str) -> str:
-    """Return the device to compute on; ``auto`` takes an accelerator when there is one.
-
-    Raises:
-        BenchError: the device is unknown or not on this machine.
-    """
-    if wanted == "auto":
-        hints = (Path("/proc/driver/nvidia"), Path("/dev/kfd"), Path("/dev/dxg"))
-        if sys.platform != "darwin" and not any(hint.exists() for hint in hints):
-            return "cpu"  # said without importing torch
-    elif wanted == "cpu":
-        return wanted
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if wanted == "auto":
-        return next((device for device, found in there.items() if found), "cpu")
-    if not there.get(wanted):
-        known = "it is not on this machine" if wanted in there else "choose auto, cpu, cuda or mps"
-        raise BenchError(f"--device {wanted}: {known}")
-    return wanted
 
 
 def _outcome(

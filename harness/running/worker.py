@@ -27,7 +27,7 @@ from harness.features.neighbours import nearest, row_statistics
 from harness.features.residency import Residency
 from harness.features.store import map_rows
 from harness.learning import Backbone
-from harness.memory import keep_freed_memory
+from harness.machine import ask_for_repeatable_kernels, keep_freed_memory
 from harness.method import (
     Budget,
     ImageSet,
@@ -153,6 +153,8 @@ def _settle(job: Job) -> None:
     tempfile.tempdir = None  # an import before the fork may have settled on another folder
     torch.set_num_threads(job.threads)
     keep_freed_memory()
+    if job.device != "cpu":
+        ask_for_repeatable_kernels()
     torch.manual_seed(job.seed)
     np.random.seed(job.seed % 2**32)
     random.seed(job.seed)

@@ -16,6 +16,7 @@ from typing import Any, Self
 from harness.cards import Card, read_cards, resolve
 from harness.errors import BenchError, did_you_mean
 from harness.files import cache_dir
+from harness.machine import cores
 from harness.method import Budget
 from harness.running.local import LocalEngine, Progress, Settings
 from harness.testing.checks import CHECKS, CheckError
@@ -36,7 +37,7 @@ class Kit:
     def __init__(
         self, weights: Mapping[str, Path] | None = None, progress: Progress | None = None
     ) -> None:
-        settings = Settings("cpu", "fp32", os.cpu_count() or 1, weights or {}, watched=True)
+        settings = Settings("cpu", "fp32", cores(), weights or {}, watched=True)
         self._engine = LocalEngine(settings)
         runs = cache_dir() / "runs"
         self._folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-kit-", dir=runs))

@@ -204,6 +204,11 @@ def test_the_precision_that_auto_chose_is_in_the_record_with_the_reason(bench):
     assert "choose auto, fp32 or bf16" in bench.refused(*arguments, "--precision", "fp16")
 
 
+def test_a_run_on_fewer_threads_says_so(bench):
+    bench("run", "-m", "random", "--datasets", bench.phantom(), "-d", "small", "--threads", "1")
+    assert record(bench, "random")["environment"]["threads"] == 1
+
+
 def test_the_predictions_file_holds_every_question_once_under_its_digest(bench):
     bench("run", "-m", "random", "--datasets", bench.phantom(), "-d", "small")
     facts = record(bench, "random")["predictions"]

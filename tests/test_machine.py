@@ -1,5 +1,6 @@
-"""Freed memory that stays with a process."""
+"""What a process may use of the machine."""
 
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ TURNS, MIB = 20, 64
 PROGRAM = f"""
 import resource
 import torch
-from harness.memory import keep_freed_memory
+from harness.machine import keep_freed_memory
 
 if {{keep}}:
     keep_freed_memory()
@@ -30,3 +31,10 @@ def faulted(*, keep: bool) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="other allocators stay as they are")
 def test_a_tensor_takes_the_place_of_the_last_one():
     assert faulted(keep=True) < faulted(keep=False) / 2
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be taken away")
+def test_only_the_cores_that_a_scheduler_leaves_are_counted():
+    program = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+    program += "from harness.machine import cores; print(cores())"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "1\n"
