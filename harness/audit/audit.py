@@ -25,7 +25,8 @@ from harness.audit.groups import balance_findings, group_findings
 from harness.audit.properties import property_tests, untested
 from harness.audit.verdict import Finding, Level, Test, Verdict, judge
 from harness.datasets.dataset import Dataset
-from harness.features.backbones import PIXELS_SIDE, POOL
+from harness.features.backbones import PIXELS_SIDE
+from harness.features.extractor import POOL
 from harness.features.store import map_rows
 from harness.method import Task
 

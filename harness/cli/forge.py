@@ -110,7 +110,7 @@ def train(
     """Train the kind of generator that the command is called by."""
     from harness.cli.steps import Steps
     from harness.errors import BenchError
-    from harness.forge.forging import open_forge
+    from harness.forge.forges import open_forge
     from harness.forge.order import Order
     from harness.machine import choose_device
 

@@ -4,39 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from harness.errors import BenchError
 from harness.features import hub
+from harness.features.extractor import Extractor
 from harness.features.weights import Weights, weights_of_file
 from harness.files import cache_dir, json_digest, read_json, write_json
 
-if TYPE_CHECKING:
-    import torch
-
-POOL = "pool"  # the layer that every backbone has: one vector for an image
-TOKENS = "tokens"  # the last feature map before pooling, position by position
-AS_MAP = f":{TOKENS}"  # ends the name of an inner layer that is wanted position by position
 LBP_VERSION = 1  # of the rule in harness.features.texture
 PIXELS_SIDE = 64  # as GAN-Leaks compares images (Chen et al., CCS 2020; its published code)
-
-
-class Extractor(Protocol):
-    """A loaded backbone."""
-
-    preprocessing: str  # what happens to the pixels before the network, in words
-    precision: str  # "fp32" or "bf16": what it computes in, whatever was asked for
-    layers: tuple[str, ...]  # that there are
-    footprint: int  # bytes that an image takes while it is computed, roughly
-
-    def __call__(self, pixels: torch.Tensor, layers: Sequence[str]) -> list[torch.Tensor]:
-        """Turn (B, H, W) uint8 on the device into float32 features of each layer, in one pass.
-
-        A layer gives (B, D); ``tokens`` and names that end in ``:tokens`` give (B, T, D).
-        """
 
 
 class Backbone(ABC):
@@ -212,21 +191,6 @@ class HubBackbone(Backbone):
         known = {"source": f"hub:{repository}", "path": str(path)}
         write_json(self._memory, known)
         return known
-
-
-def check_layers(backbone: str, extractor: Extractor, layers: Sequence[str]) -> None:
-    """Make sure that an extractor has layers.
-
-    Raises:
-        BenchError: it lacks one; lists those that there are.
-    """
-    for layer in layers:
-        if layer not in extractor.layers:
-            plain = [name for name in extractor.layers if not name.endswith(AS_MAP)]
-            maps = [name for name in extractor.layers if name.endswith(AS_MAP)]
-            also = f"; position by position {maps[0]} to {maps[-1]}" if maps else ""
-            has = f"{', '.join(plain)}{also}"
-            raise BenchError(f"backbone {backbone} has no layer {layer!r}; it has: {has}")
 
 
 def find_backbone(

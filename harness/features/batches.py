@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.features.backbones import Extractor
+from harness.features.extractor import Extractor
 
 LARGEST = {"cpu": 32}  # images in a batch; larger ones are no faster
 LARGEST_ELSEWHERE = 256

@@ -17,7 +17,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transform
 
 from harness.errors import BenchError, did_you_mean
-from harness.features.backbones import AS_MAP, POOL, TOKENS
+from harness.features.extractor import AS_MAP, POOL, TOKENS
 from harness.features.hub import full_name
 from harness.files import atomic
 

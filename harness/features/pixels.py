@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn.functional import interpolate
 
-from harness.features.backbones import POOL
+from harness.features.extractor import POOL
 
 
 class PixelExtractor:

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.features.backbones import POOL, Backbone
+from harness.features.backbones import Backbone
 from harness.features.batches import Batches, Rows
+from harness.features.extractor import POOL
 from harness.features.neighbours import nearest
 from harness.features.weights import Weights
 from harness.files import cache_dir, json_digest, read_json, write_json

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 
 from harness.channel import Channel, ChannelClosedError
 from harness.errors import BenchError, describe
-from harness.features.backbones import Backbone, check_layers, find_backbone
+from harness.features.backbones import Backbone, find_backbone
 from harness.features.batches import Batches
+from harness.features.extractor import check_layers
 from harness.features.precision import Choice, load
 from harness.features.store import Extraction, FeatureStore, Key
 from harness.features.weights import Weights

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from skimage.feature import local_binary_pattern
 
-from harness.features.backbones import POOL, TOKENS
+from harness.features.extractor import POOL, TOKENS
 from harness.features.pixels import reduced
 
 NEIGHBOURS = 8

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from harness.datasets.pack import stored_images
 from harness.errors import BenchError
-from harness.features.backbones import Extractor, find_backbone
+from harness.features.backbones import find_backbone
+from harness.features.extractor import Extractor
 from harness.features.inventory import Holding, holdings, shards
 from harness.features.store import CorruptShardError, map_digests, map_rows
 from harness.plugins import load_trusted

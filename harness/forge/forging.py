@@ -139,22 +139,3 @@ class Forge(ABC):
 def numbers(prefix: str, count: int) -> tuple[str, ...]:
     """Return the names of ``count`` files."""
     return tuple(f"{prefix}_{number:04d}.png" for number in range(1, count + 1))
-
-
-def open_forge(order: Order, out: Path, device: str, threads: int) -> Forge:
-    """Return the forge for an order.
-
-    Args:
-        order: what is asked for.
-        out: the folder to be made.
-        device: where the networks compute.
-        threads: on the CPU.
-
-    Raises:
-        BenchError: The source is not in order or too small, or ``out`` is taken.
-    """
-    from harness.forge.attribution import AttributionForge
-    from harness.forge.membership import MembershipForge
-
-    kind = AttributionForge if order.subsets else MembershipForge
-    return kind(order, out, device, threads)

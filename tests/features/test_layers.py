@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from harness.errors import BenchError
-from harness.features.backbones import RandomBackbone, check_layers
+from harness.features.backbones import RandomBackbone
+from harness.features.extractor import check_layers
 from harness.features.packaged import bench_backbones
 from harness.features.store import FeatureStore, Key, map_rows
 from harness.features.weights import Weights

@@ -7,7 +7,7 @@ import pytest
 from harness.datasets.catalogue import read_entries
 from harness.datasets.dataset import open_dataset
 from harness.errors import BenchError
-from harness.forge.forging import open_forge
+from harness.forge.forges import open_forge
 from orders import small_order
 
 ORDER = small_order(members=6, generated=5, subsets=3)

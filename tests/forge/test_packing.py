@@ -9,7 +9,7 @@ from harness.datasets.catalogue import read_entries
 from harness.datasets.dataset import open_dataset
 from harness.datasets.entry import Origin, parse_entry
 from harness.errors import BenchError
-from harness.forge.forging import open_forge
+from harness.forge.forges import open_forge
 from harness.forge.packing import pack
 from orders import small_order
 
