@@ -24,6 +24,8 @@ from harness.running.records import RecordStore
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
+mpl.rcParams["svg.hashsalt"] = "fingerprint-bench"  # the same drawing is the same file
+
 HERE = Path(__file__).parent
 STAGES = {f"phantom-gan-{n}": done for n, done in enumerate((100, 400, 1000, 2500, 6000), start=1)}
 MEMBERS = {f"members-{n}": n for n in (50, 200, 1000)}

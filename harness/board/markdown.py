@@ -73,31 +73,32 @@ def _bring(record: Record, published: RecordStore) -> None:
         published.write(stem, record)
 
 
+def index_line(board: Board) -> str:
+    """Return a board's row of the index, which names who is first and above chance."""
+    first = [row for row in board.rows if row.rank == 1]
+    best = first if board.task is not Task.MEMBERSHIP else board.above_chance
+    named = ", ".join(row.method for row in first if row in best)
+    named = named or ("none above chance" if first else "none ranked")
+    value = figure_text(first[0].metrics[board.official]) if first else ""
+    name = _text(board.dataset)
+    cells = [f"[{name}]({name}.md)", board.protocol, board.budget.value, _text(named)]
+    return "| " + " | ".join([*cells, f"{board.official} {value}"]) + " |"
+
+
 def _index(published: RecordStore) -> str:
     lines = [
         "# Leaderboards",
         "",
         "Written by `bench publish`; the records behind every figure are in `records/`, and the",
         "figures of published ImageCLEF runs, measured on other data, in `published/`.",
-        "Best methods are named where one is above chance, also corrected for how many are ranked.",
+        "Best are all of rank 1 that are above chance, also corrected for how many are ranked.",
         "",
         "| data set | protocol | budget | best method | official metric |",
         "| --- | --- | --- | --- | --- |",
     ]
     for dataset in published.datasets():
-        lines += [_index_line(board) for board in read_boards(published, dataset)]
+        lines += [index_line(board) for board in read_boards(published, dataset)]
     return "\n".join([*lines, ""])
-
-
-def _index_line(board: Board) -> str:
-    first = [row for row in board.rows if row.rank == 1]
-    best = ", ".join(row.method for row in first) or "none ranked"
-    if board.task is Task.MEMBERSHIP and not board.above_chance:
-        best = "none above chance"
-    value = figure_text(first[0].metrics[board.official]) if first else ""
-    name = _text(board.dataset)
-    cells = [f"[{name}]({name}.md)", board.protocol, board.budget.value, _text(best)]
-    return "| " + " | ".join([*cells, f"{board.official} {value}"]) + " |"
 
 
 def _rank(row: Row) -> str:

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.board.board import Board, Row
+from harness.board.markdown import index_line
 from harness.method import Budget, Task
 from harness.running.records import Figure, Status
 
@@ -29,3 +30,10 @@ def test_a_clear_finding_stays_and_a_control_is_none():
     rows = [row("finds", 0.77, 0.71, 0.82), row("control", 0.5, 0.4, 0.6, control=True)]
     rows += [row(f"method-{number}", 0, -0.1, 0.1) for number in range(30)]
     assert [found.method for found in board(rows).above_chance] == ["finds"]
+
+
+def test_the_index_names_nobody_for_sharing_the_first_rank():
+    tied = row("tied", 0.22, -0.01, 0.43)
+    assert "| finds | kappa 0.620" in index_line(board([row("finds", 0.62, 0.39, 0.78), tied]))
+    assert "| none above chance |" in index_line(board([tied]))
+    assert "| none ranked |" in index_line(board([row("blind", 0.2, 0.1, 0.3, control=True)]))
