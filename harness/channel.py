@@ -45,11 +45,14 @@ class Channel:
         Raises:
             ChannelClosedError: the other side closed, or sent something that is no message.
         """
+        searched = 0
         while True:
-            line, newline, _ = self._received.partition(b"\n")
-            if newline:
-                del self._received[: len(line) + 1]
-                return _parse(bytes(line))
+            end = self._received.find(b"\n", searched)
+            if end >= 0:
+                line = bytes(self._received[:end])
+                del self._received[: end + 1]
+                return _parse(line)
+            searched = len(self._received)
             if not select.select([self._end], [], [], timeout)[0]:
                 return None
             try:

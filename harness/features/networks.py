@@ -51,7 +51,7 @@ class NetworkExtractor:
         """Turn (B, H, W) uint8 into float32 features of each layer, (B, D) or (B, T, D)."""
         grey = pixels.unsqueeze(1).float() / 255
         grey = transform.resize(grey, [self.scaled], self.interpolation, antialias=True)
-        grey = transform.center_crop(grey, [self.side, self.side]).clamp(0, 1)
+        grey = transform.center_crop(grey.clamp_(0, 1), [self.side, self.side])
         images = ((grey - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             found = self._forward(images, layers)

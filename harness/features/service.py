@@ -29,7 +29,7 @@ from harness.features.backbones import Backbone, find_backbone
 from harness.features.batches import Batches
 from harness.features.extractor import check_layers
 from harness.features.precision import Choice, load
-from harness.features.store import Extraction, FeatureStore, Key
+from harness.features.store import DIGEST, Extraction, FeatureStore, Key
 from harness.features.weights import Weights
 from harness.files import cache_dir, json_digest
 from harness.machine import keep_freed_memory
@@ -108,10 +108,10 @@ class FeatureService:
         except Exception as error:
             return {"error": describe(error), "input": False}
 
-    def _open(self, case: str, sets: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    def _open(self, case: str, sets: dict[str, dict[str, str]]) -> dict[str, Any]:
         self.cases.clear()
         self.cases[case] = OpenCase(
-            {name: StoredSet(Path(s["path"]), tuple(s["digests"])) for name, s in sets.items()}
+            {name: StoredSet(Path(s["path"]), _parted(s["digests"])) for name, s in sets.items()}
         )
         return {}
 
@@ -189,6 +189,12 @@ class FeatureService:
 
     def _say(self, text: str) -> None:
         self.channel.send({"log": text})
+
+
+def _parted(digests: str) -> tuple[str, ...]:
+    """Take digests apart that came as one text: a list of thousands is slow to read."""
+    size = DIGEST.itemsize
+    return tuple(digests[start : start + size] for start in range(0, len(digests), size))
 
 
 def main() -> None:
