@@ -80,6 +80,7 @@ class FeatureClient:
 
     def open(self, case: str, sets: Mapping[str, tuple[Path, tuple[str, ...]]]) -> None:
         """Name the image sets (pixels as .npy, digests) that requests for ``case`` may refer to."""
+        # One text for each set: a list of thousands is slow to write and to read.
         described = {n: {"path": str(p), "digests": "".join(d)} for n, (p, d) in sets.items()}
         self._ask({"do": "open", "case": case, "sets": described})
 

@@ -41,7 +41,7 @@ class StoredSet:
     """The pixels of one set of a case."""
 
     path: Path  # .npy, (N, H, W) uint8
-    digests: tuple[str, ...]  # hex, in the order of the pixels
+    digests: NDArray[np.bytes_]  # (N,) hex, in the order of the pixels
 
     def pixels(self) -> NDArray[np.uint8]:
         """Return the pixels, memory-mapped."""
@@ -110,9 +110,11 @@ class FeatureService:
 
     def _open(self, case: str, sets: dict[str, dict[str, str]]) -> dict[str, Any]:
         self.cases.clear()
-        self.cases[case] = OpenCase(
-            {name: StoredSet(Path(s["path"]), _parted(s["digests"])) for name, s in sets.items()}
-        )
+        stored = {
+            name: StoredSet(Path(s["path"]), np.frombuffer(s["digests"].encode(), DIGEST))
+            for name, s in sets.items()
+        }
+        self.cases[case] = OpenCase(stored)
         return {}
 
     def _features(
@@ -189,12 +191,6 @@ class FeatureService:
 
     def _say(self, text: str) -> None:
         self.channel.send({"log": text})
-
-
-def _parted(digests: str) -> tuple[str, ...]:
-    """Take digests apart that came as one text: a list of thousands is slow to read."""
-    size = DIGEST.itemsize
-    return tuple(digests[start : start + size] for start in range(0, len(digests), size))
 
 
 def main() -> None:

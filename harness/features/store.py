@@ -27,6 +27,7 @@ from harness.files import atomic, json_digest, write_json
 
 Rows = NDArray[np.float32]
 DIGEST = np.dtype("S64")  # an image's SHA-256 as hex
+Digests = Sequence[str] | NDArray[np.bytes_]
 PART = "part-"  # begins the name of a shard of a pass that is under way
 CHUNK = 512  # images between two shards of a pass that is under way
 CHUNK_BYTES = 64 * 2**20  # of rows that a pass holds in memory; maps are large
@@ -73,9 +74,9 @@ def map_rows(path: Path) -> Rows:
     return rows
 
 
-def set_digest(digests: Sequence[str]) -> str:
+def set_digest(digests: Digests) -> str:
     """Return the digest of an ordered image set, given its images' hex digests."""
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
+    return hashlib.sha256(np.asarray(digests, DIGEST).tobytes()).hexdigest()
 
 
 class FeatureStore:
@@ -87,7 +88,7 @@ class FeatureStore:
     def rows(
         self,
         keys: Sequence[Key],
-        digests: Sequence[str],
+        digests: Digests,
         compute: Compute,
         say: Callable[[str], None],
     ) -> list[Extraction]:
@@ -103,7 +104,8 @@ class FeatureStore:
                 rows batch by batch in that order, each batch as one array for each of these keys.
             say: told of damaged shards and of waiting.
         """
-        wanted, name = np.array(digests, DIGEST), f"{set_digest(digests)}.safetensors"
+        wanted = np.asarray(digests, DIGEST)
+        name = f"{set_digest(wanted)}.safetensors"
         paths = {key: self.root / key.folder / name for key in keys}
         misses = dict.fromkeys(paths, 0)
         lacking = [key for key, path in paths.items() if not self._intact(path, wanted, say)]
@@ -203,8 +205,8 @@ class _Unfinished:
         positions, rows = self._take()
         part = _Held(len(positions))
         part.add(rows, np.arange(len(rows)), np.arange(len(rows)))
-        names = [digest.decode() for digest in self.wanted[positions]]
-        path = self.path.with_name(f"{PART}{set_digest(names)}.safetensors")
+        name = set_digest(self.wanted[positions])
+        path = self.path.with_name(f"{PART}{name}.safetensors")
         _write(path, self.wanted[positions], part)
         self.held.add(map_rows(path), positions, part.place)
         self.held.parts.append(path)
