@@ -46,7 +46,7 @@ def main() -> None:
 def contact_sheet(stages: dict[str, Dataset]) -> Image.Image:
     """Return real phantoms, samples of three stages, and members with their nearest samples."""
     last = stages["phantom-gan-5"]
-    rows = {"real patients": last.sets["train/not_used"].pixels()[:COLUMNS]}
+    rows = {"phantom patients": last.sets["train/not_used"].pixels()[:COLUMNS]}
     for name in ("phantom-gan-1", "phantom-gan-3", "phantom-gan-5"):
         label = f"GAN, {STAGES[name]:,} iterations"
         rows[label] = stages[name].sets["train/generated"].pixels()[:COLUMNS]
