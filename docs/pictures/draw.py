@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def contact_sheet(stages: dict[str, Dataset]) -> Image.Image:
-    """Return real phantoms, samples of three stages, and members with their nearest samples."""
+    """Return phantoms, samples of three stages, and members with their nearest samples."""
     last = stages["phantom-gan-5"]
     rows = {"phantom patients": last.sets["train/not_used"].pixels()[:COLUMNS]}
     for name in ("phantom-gan-1", "phantom-gan-3", "phantom-gan-5"):
