@@ -40,6 +40,7 @@ class Card(BaseModel):
     summary: str
     access: tuple[Access, ...]
     control: bool
+    trains: bool
     headline: bool
     implementation: str  # variants of one class differ in name, access and parameters alone
     paper: str | None

@@ -67,6 +67,7 @@ def _card(method: type[Method]) -> dict[str, Any]:
         "summary": (inspect.getdoc(method) or "").partition("\n")[0],
         "access": sorted(method.access),
         "control": method.control,
+        "trains": method.trains,
         "headline": method.headline,
         "implementation": vars(method).get("implementation") or method.__qualname__,
         "paper": reference.paper if reference else None,

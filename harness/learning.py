@@ -1,6 +1,7 @@
 """Training networks inside a method, so that it can be interrupted and still ends the same.
 
-For authors of methods, beside :mod:`harness.method`. It needs torch.
+For authors of methods, beside :mod:`harness.method`. It needs torch. :func:`train` descends any
+loss, :func:`train_classifier` that of a classifier; :func:`apply` asks what was learnt.
 """
 
 from __future__ import annotations
@@ -8,63 +9,22 @@ from __future__ import annotations
 import io
 import pickle
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from harness.files import atomic
-from harness.method import Tools
+from harness.method import ImageSet, Tools
 
 SAVED_EVERY = 60.0  # seconds between two checkpoints
 
-
-class Backbone(nn.Module):
-    """A backbone's network with its weights, to be trained; :meth:`Tools.network` gives it.
-
-    Attributes:
-        body: the timm model without its classifier, on normalised images of three channels.
-        side: side length in pixels of the images that its weights were trained on.
-        width: length D of a feature.
-    """
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(
-        self,
-        *,
-        path: str,
-        architecture: str,
-        any_side: bool,
-        side: int,
-        mean: Sequence[float],
-        deviation: Sequence[float],
-    ) -> None:
-        """Build the network that the feature service has written to ``path``."""
-        import timm
-        from safetensors.torch import load_file
-
-        super().__init__()
-        sizes: dict[str, Any] = {"dynamic_img_size": True} if any_side else {}
-        self.body: Any = timm.create_model(architecture, num_classes=0, **sizes)
-        self.body.load_state_dict(load_file(path))
-        self.side = side
-        # A head behind the pooling, as in MobileNetV3, may have a width of its own.
-        self.width: Any = getattr(self.body, "head_hidden_size", self.body.num_features)
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("deviation", torch.tensor(deviation).view(1, -1, 1, 1), False)
-
-    def normalised(self, grey: Tensor) -> Tensor:
-        """Turn (B, 1, H, W) greys in [0, 1] into what ``body`` takes, (B, 3, H, W)."""
-        return (grey - self.mean) / self.deviation
-
-    def forward(self, grey: Tensor) -> Tensor:
-        """Turn (B, 1, H, W) greys in [0, 1] into (B, D) pooled features."""
-        features: Tensor = self.body(self.normalised(grey))
-        return features
+Prepare = Callable[[ImageSet], Tensor]  # N images -> (N, C, S, S) float32 on the device
 
 
 def train(
@@ -111,26 +71,107 @@ def train(
     for network in networks.values():
         network.train()
     steps = max(1, images // batch)
-    saved = time.monotonic()
     for step in tools.progress(range(steps * epochs), what):
         if step < course.steps:
             continue
-        if step % steps == 0:
-            course.order = torch.randperm(images)
         start = step % steps * batch
+        if start == 0:
+            course.order = torch.randperm(images)
         course.descend(loss_of, course.order[start : start + batch])
         if after is not None:
             after()
-        if (step + 1) % steps == 0 and schedule is not None:
-            schedule.step()
-        if time.monotonic() - saved > SAVED_EVERY:
-            course.save()
-            saved = time.monotonic()
+        course.end_step(steps)
     course.save()  # a later part of the same fit may be interrupted, too
     for network in networks.values():
         network.eval()
-    losses = torch.tensor(course.losses).view(epochs, steps)
-    return [float(mean) for mean in losses.mean(1)]
+    losses = [float(mean) for mean in torch.tensor(course.losses).view(epochs, steps).mean(1)]
+    if losses:
+        tools.log(f"{what}: loss {losses[0]:.4f} in the first epoch, {losses[-1]:.4f} in the last")
+    return losses
+
+
+def train_classifier(
+    network: nn.Module,
+    images: ImageSet,
+    labels: NDArray[np.int64],
+    *,
+    prepare: Prepare,
+    batch: int,
+    epochs: int,
+    optimiser: torch.optim.Optimizer,
+    tools: Tools,
+    what: str,
+    schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
+) -> list[float]:
+    """Train a network to tell classes apart, by cross-entropy.
+
+    Args:
+        network: turns prepared images into (B, C) logits.
+        images: what is learnt from.
+        labels: (N,) in 0..C-1.
+        prepare: turns images into what the network takes, augmented as the method wants.
+        batch: as in :func:`train`, and so are those that follow.
+        epochs: see there.
+        optimiser: see there.
+        tools: see there.
+        what: see there.
+        schedule: see there.
+
+    Returns:
+        The mean loss of each epoch.
+
+    Raises:
+        FloatingPointError, ValueError: as :func:`train` does.
+    """
+    classes = torch.from_numpy(labels).to(tools.device)
+
+    def loss_of(rows: Tensor) -> Tensor:
+        logits = network(prepare(images[rows.numpy()]))
+        return cross_entropy(logits, classes[rows.to(tools.device)])
+
+    return train(
+        loss_of,
+        images=len(images),
+        batch=batch,
+        epochs=epochs,
+        optimiser=optimiser,
+        networks={"classifier": network},
+        tools=tools,
+        what=what,
+        schedule=schedule,
+    )
+
+
+@torch.no_grad()
+def apply(
+    see: Callable[[Tensor], Tensor],
+    images: ImageSet,
+    *,
+    prepare: Prepare,
+    tools: Tools,
+    what: str,
+    at_once: int = 64,
+) -> NDArray[np.float32]:
+    """Return what a network sees in images, batch by batch, at the precision of the run.
+
+    Args:
+        see: turns prepared images into (B, ...) numbers; a network in evaluation mode.
+        images: N of them.
+        prepare: turns images into what ``see`` takes.
+        tools: of the cell.
+        what: names the progress.
+        at_once: images in a batch.
+
+    Returns:
+        (N, ...) float32.
+    """
+    device, bf16 = torch.device(tools.device), tools.precision == "bf16"
+    parts = []
+    for start in tools.progress(range(0, len(images), at_once), what):
+        batch = prepare(images[start : start + at_once])
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            parts.append(see(batch).float().cpu())
+    return torch.cat(parts).numpy()
 
 
 class _Course:
@@ -148,12 +189,13 @@ class _Course:
         self.bf16 = tools.precision == "bf16"
         self.what, self.log = what, tools.log
         self.path: Path = tools.checkpoints / f"{what.replace('/', '-')}.pt"
-        self.optimiser = optimiser
+        self.optimiser, self.schedule = optimiser, schedule
         self.parts: dict[str, Any] = {"optimiser": optimiser, **networks}
         if schedule is not None:
             self.parts["schedule"] = schedule
         self.order = torch.empty(0, dtype=torch.int64)
         self.losses: list[float] = []
+        self.saved = time.monotonic()
 
     @property
     def steps(self) -> int:
@@ -172,6 +214,13 @@ class _Course:
         self.optimiser.step()
         self.losses.append(value)
 
+    def end_step(self, of: int) -> None:
+        """Move the schedule on after the last of an epoch's steps; save what was long unsaved."""
+        if self.schedule is not None and self.steps % of == 0:
+            self.schedule.step()
+        if time.monotonic() - self.saved > SAVED_EVERY:
+            self.save()
+
     def save(self) -> None:
         """Write a checkpoint, whole or not at all."""
         state = {
@@ -185,6 +234,7 @@ class _Course:
         torch.save(state, buffer)
         with atomic(self.path) as stream:
             stream.write(buffer.getbuffer())
+        self.saved = time.monotonic()
 
     def resume(self) -> None:
         """Go to where the last checkpoint was written, if there is one."""

@@ -29,11 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from harness.parts import AccessError, ImageSet, Questions, Training
+from harness.parts import AccessError, ImageSet, Labelled, Questions, Training
 from harness.vocabulary import Access, Budget, Metric, Task
 
 if TYPE_CHECKING:
-    from harness.learning import Backbone
+    from harness.network import Backbone
 
 __all__ = [
     "Access",
@@ -41,6 +41,7 @@ __all__ = [
     "Budget",
     "Field",
     "ImageSet",
+    "Labelled",
     "Method",
     "Metric",
     "Prediction",
@@ -181,6 +182,7 @@ class Method(BaseModel, ABC):
     reference: ClassVar[Reference | None] = None
     control: ClassVar[bool] = False  # shows what can be had without detecting anything
     implementation: ClassVar[str | None] = None  # of a variant: the class that it varies
+    trains: ClassVar[bool] = False  # networks of its own: slow, so quicker ones run before it
     headline: ClassVar[bool] = True  # the variant that stands for its family in a short run
     deviations: ClassVar[tuple[str, ...]] = ()  # where it departs from the paper, and why
     demo: ClassVar[Mapping[str, Any]] = {}  # the parameters that the demo budget changes

@@ -6,7 +6,8 @@ access reaches. Authors of methods import them from :mod:`harness.method`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,6 +84,51 @@ class ImageSet:
         return torch.cat(parts)
 
 
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Images of several sets in a row, each with a label.
+
+    Attributes:
+        sets: the sets, in the order of the rows.
+        labels: (N,) int64; membership 1 for used and 0 for not used, else the index of the class.
+    """
+
+    sets: tuple[ImageSet, ...]
+    labels: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, sets: Mapping[int, ImageSet]) -> Labelled:
+        """Join sets of one label each, given by label."""
+        sizes = [len(images) for images in sets.values()]
+        return cls(tuple(sets.values()), np.repeat(np.array(list(sets), np.int64), sizes))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def groups(self) -> NDArray[np.int64] | None:
+        """The patient of each image, (N,) int64; ``None`` where that is not known of all."""
+        known = [images.groups for images in self.sets if images.groups is not None]
+        return np.concatenate(known) if len(known) == len(self.sets) else None
+
+    def gather(self, describe: Callable[[ImageSet], NDArray[Any]]) -> NDArray[Any]:
+        """Return what ``describe`` says of the images of each set, joined along the rows."""
+        parts = [describe(images) for images in self.sets if len(images)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def at(self, rows: NDArray[np.intp]) -> Labelled:
+        """Return the images at some rows, given in ascending order."""
+        ends = np.cumsum([len(images) for images in self.sets])
+        parts = np.split(rows, np.searchsorted(rows, ends[:-1]))
+        starts = ends - [len(images) for images in self.sets]
+        sets = [s[part - start] for s, part, start in zip(self.sets, parts, starts, strict=True)]
+        return Labelled(tuple(sets), self.labels[rows])
+
+    def together(self) -> ImageSet:
+        """Return all images as one set, of pixels alone: the store has no features of it."""
+        return ImageSet(self.gather(lambda images: images.pixels), "joined", groups=self.groups)
+
+
 class _Part:
     """The sets of one part of a case, as far as the method's access reaches."""
 
@@ -97,18 +143,19 @@ class _Part:
             )
         return self._sets[name]
 
-    def _classes(self, kind: str, access: Access) -> tuple[ImageSet, ...]:
+    def _classes(self, kind: str, access: Access) -> Labelled:
         mine = [name for name in self._sets if name.startswith(f"{kind}/")]
         indices = [int(name.removeprefix(f"{kind}/")) for name in mine]
-        return tuple(self._one(f"{kind}/{c}", access) for c in range(max(indices, default=0) + 1))
+        classes = range(max(indices, default=0) + 1)
+        return Labelled.of({c: self._one(f"{kind}/{c}", access) for c in classes})
 
 
 class Training(_Part):
     """The labelled part of a case.
 
-    Membership: ``generated``, ``used``, ``not_used`` and, with access *reference*, ``reference``.
-    Attribution: ``real_by_class`` and ``generated_by_class``, one set per training subset. Both,
-    with access *auxiliary*: ``auxiliary``.
+    Membership: ``generated``, ``used``, ``not_used``, the last two also as ``reals``, and, with
+    access *reference*, ``reference``. Attribution: ``real_by_class`` and ``generated_by_class``.
+    Both, with access *auxiliary*: ``auxiliary``.
     """
 
     @property
@@ -127,25 +174,30 @@ class Training(_Part):
         return self._one("not_used", Access.LABELS)
 
     @property
+    def reals(self) -> Labelled:
+        """Real images known to have trained it, label 1, and known not to, label 0."""
+        return Labelled.of({1: self.used, 0: self.not_used})
+
+    @property
     def reference(self) -> ImageSet:
         """Real images known not to have trained it, for a method that asks for no used ones."""
         return self._one("reference", Access.REFERENCE)
 
     @property
-    def auxiliary(self) -> tuple[ImageSet, ...] | None:
-        """An external labelled set, one set per class; ``None`` where the run names none."""
+    def auxiliary(self) -> Labelled | None:
+        """An external labelled set; ``None`` where the run names none."""
         if not any(name.startswith("auxiliary/") for name in self._sets):
             return None
         return self._classes("auxiliary", Access.AUXILIARY)
 
     @property
-    def real_by_class(self) -> tuple[ImageSet, ...]:
-        """The real training subsets, one per class."""
+    def real_by_class(self) -> Labelled:
+        """The real training subsets, one set per class."""
         return self._classes("real", Access.LABELS)
 
     @property
-    def generated_by_class(self) -> tuple[ImageSet, ...]:
-        """Generated images of known origin, one set per class."""
+    def generated_by_class(self) -> Labelled:
+        """Generated images of known origin, one set per training subset."""
         return self._classes("generated", Access.POOL)
 
 

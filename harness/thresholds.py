@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Rows = NDArray[np.intp]  # (N,) numbers of images
+
 
 def best_kappa_threshold(scores: NDArray[Any], used: NDArray[Any]) -> float:
     """Return the threshold above which calling an image used gives the largest Cohen's kappa.
@@ -36,7 +38,7 @@ def best_kappa_threshold(scores: NDArray[Any], used: NDArray[Any]) -> float:
 def out_of_fold(
     used: NDArray[Any],
     groups: NDArray[Any] | None,
-    score_of: Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[Any]],
+    score_of: Callable[[Rows, Rows], NDArray[Any]],
     *,
     folds: int,
     seed: int,

@@ -10,7 +10,8 @@ from torch import nn
 import harness.learning
 from harness.features.backbones import RandomBackbone
 from harness.features.networks import export
-from harness.learning import Backbone, train
+from harness.learning import train
+from harness.network import Backbone
 
 
 class SmallTools:

@@ -83,7 +83,7 @@ def test_access_decides_which_sets_a_membership_method_gets():
 
 def test_attribution_hands_over_one_set_per_class_in_order():
     sets = {f"real/{c}": images(c + 1, f"training.real/{c}") for c in range(3)}
-    assert [len(s) for s in Training(sets).real_by_class] == [1, 2, 3]
+    assert [len(s) for s in Training(sets).real_by_class.sets] == [1, 2, 3]
 
 
 def test_a_part_of_a_set_remembers_its_rows_in_the_whole():

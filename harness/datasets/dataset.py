@@ -65,9 +65,12 @@ def _from_recipe(entry: Entry, recipes: Recipes) -> Pack:
         raise entry.flaw(("fetch", name, *error.keys), error.text) from error
     except BenchError as error:
         raise entry.flaw(("fetch", name), str(error)) from error
-    digest = recipe.digest
-    signature = json_digest(["recipe", entry.task, digest])
-    pack = open_pack(signature, lambda: _made(entry, name, recipe), lambda _: digest)
+    signature = json_digest(["recipe", entry.task, recipe.digest])
+    pack = open_pack(
+        signature,
+        lambda: _made(entry, name, recipe),
+        lambda sets: _fingerprint(entry.task, sets),
+    )
     note_name(signature, entry.name)
     return pack
 

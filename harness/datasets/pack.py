@@ -26,7 +26,7 @@ from harness.errors import BenchError
 from harness.files import cache_dir, read_json, write_json, write_text
 
 SCHEMA: Final = (
-    1  # raised whenever a pack would come out differently, for example by a new decoding rule
+    2  # raised whenever a pack would come out differently, for example by a new decoding rule
 )
 NAMES = "names.json"  # beside the index: what the data sets are called that are this pack
 
@@ -97,7 +97,7 @@ class _Index(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    version: Literal[1] = Field(alias="schema")
+    version: Literal[2] = Field(alias="schema")
     fingerprint: str
     sets: tuple[_Listing, ...]
 

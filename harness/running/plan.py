@@ -18,7 +18,7 @@ from harness.method import Budget, Task
 from harness.running.records import Record, RecordStore, Status, seconds_by_method
 from harness.scoring import SCORING_VERSION
 
-UNKNOWN_SECONDS = {True: 20.0, False: 2.0}  # of a cell that never ran: with and without a backbone
+UNKNOWN_SECONDS = (2.0, 5.0, 30.0)  # of a cell that never ran, by how much it does with a network
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,5 +195,6 @@ def applicable(cards: Iterable[Card], dataset: Dataset) -> list[Card]:
 
 
 def _seconds(cell: Cell, past: Mapping[str, float]) -> float:
-    guess = UNKNOWN_SECONDS[any(name != "pixels" for name in cell.backbones)]
+    passes = any(name != "pixels" for name in cell.backbones)
+    guess = UNKNOWN_SECONDS[2 if cell.card.trains else passes]
     return past.get(cell.card.name, guess)

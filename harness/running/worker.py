@@ -26,7 +26,6 @@ from harness.errors import describe
 from harness.features.neighbours import nearest, row_statistics
 from harness.features.residency import Residency
 from harness.features.store import map_rows
-from harness.learning import Backbone
 from harness.machine import ask_for_repeatable_kernels, keep_freed_memory
 from harness.method import (
     Budget,
@@ -40,6 +39,7 @@ from harness.method import (
     Tools,
     Training,
 )
+from harness.network import Backbone
 from harness.running.job import Job
 from harness.running.watching import peak_bytes, watch_writes
 

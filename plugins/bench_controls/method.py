@@ -3,6 +3,7 @@
 import hashlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.method import (
     Access,
@@ -48,12 +49,9 @@ class Random(Method):
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
         """Draw a uniform number from the seed and the image, whatever the order of the images."""
-        scores = np.array([self._draw(image, tools.seed) for image in questions.unknown.pixels])
+        digests = _digests(questions.unknown, tools.seed)
+        scores = np.array([int.from_bytes(digest[:8], "big") / 2**64 for digest in digests])
         return Prediction(scores, (scores > 0.5).astype(int))
-
-    def _draw(self, image, seed: int) -> float:
-        digest = hashlib.sha256(f"{seed}:".encode() + image.tobytes()).digest()
-        return int.from_bytes(digest[:8], "big") / 2**64
 
 
 class Blind(Method):
@@ -79,22 +77,15 @@ class Blind(Method):
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        used, not_used = (self._describe(s, tools) for s in (training.used, training.not_used))
+        reals = training.reals
         self._model = make_pipeline(
             StandardScaler(), LogisticRegression(C=self.inverse_penalty, max_iter=1000)
-        ).fit(np.vstack([used, not_used]), np.repeat([1, 0], [len(used), len(not_used)]))
+        ).fit(reals.gather(lambda images: _look(images, self.backbone, tools)), reals.labels)
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
         """Score by the log odds of having been used."""
-        scores = self._model.decision_function(self._describe(questions.unknown, tools))
+        scores = self._model.decision_function(_look(questions.unknown, self.backbone, tools))
         return Prediction(scores, (scores > 0).astype(int))
-
-    def _describe(self, images: ImageSet, tools: Tools):
-        grey = images.pixels.reshape(len(images), -1) / 255
-        edges = np.abs(np.diff(images.pixels.astype(float), axis=1)).mean((1, 2)) / 255
-        quantiles = np.quantile(grey, [0.05, 0.25, 0.5, 0.75, 0.95], axis=1).T
-        statistics = np.column_stack([grey.mean(1), grey.std(1), edges, quantiles])
-        return np.hstack([statistics, tools.features(images, self.backbone)])
 
 
 class PatientLookup(Method):
@@ -125,7 +116,94 @@ class PatientLookup(Method):
         return Prediction(scores, (scores > 0).astype(int))
 
 
+class Majority(Method):
+    """Attributes every image to the subset with the most generated images in the training part."""
+
+    name = "majority"
+    task = Task.ATTRIBUTION
+    access = frozenset({Access.POOL})
+    control = True
+
+    def fit(self, training: Training, tools: Tools) -> None:
+        """Count the images of each subset."""
+        counts = np.bincount(training.generated_by_class.labels, minlength=tools.classes)
+        self._shares = counts / counts.sum()
+
+    def score(self, questions: Questions, tools: Tools) -> Prediction:
+        """Score the subsets by their shares; of equally large ones the first."""
+        scores = np.tile(self._shares, (len(questions.generated), 1))
+        return Prediction(scores, scores.argmax(1))
+
+
+class RandomSubset(Method):
+    """Attributes each image to a subset by a die that its own pixels cast."""
+
+    name = "random-subset"
+    task = Task.ATTRIBUTION
+    access = frozenset()
+    control = True
+
+    def fit(self, training: Training, tools: Tools) -> None:
+        """Learn nothing."""
+
+    def score(self, questions: Questions, tools: Tools) -> Prediction:
+        """Draw a uniform number for each subset from the seed and the image."""
+        draws = (np.random.default_rng([*d]) for d in _digests(questions.generated, tools.seed))
+        scores = np.array([draw.random(tools.classes) for draw in draws])
+        return Prediction(scores, scores.argmax(1))
+
+
+class ContentOnly(Method):
+    """Attributes an image to the subset whose real images it looks like; blind to fingerprints.
+
+    Logistic regression on pixel statistics and backbone features, learnt from real images alone,
+    which carry no generator's fingerprint. What it reaches is recognition of the subsets' content.
+    """
+
+    name = "content-only"
+    task = Task.ATTRIBUTION
+    access = frozenset({Access.LABELS})
+    control = True
+
+    backbone: str = Field("tf_efficientnet_lite0", description="frozen feature extractor")
+    inverse_penalty: float = Field(
+        0.001, gt=0, description="C of the regression; small, for there are few patients"
+    )
+
+    def fit(self, training: Training, tools: Tools) -> None:
+        """Learn the subsets from their real images."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        reals = training.real_by_class
+        self._model = make_pipeline(
+            StandardScaler(), LogisticRegression(C=self.inverse_penalty, max_iter=1000)
+        ).fit(reals.gather(lambda images: _look(images, self.backbone, tools)), reals.labels)
+
+    def score(self, questions: Questions, tools: Tools) -> Prediction:
+        """Score by the log probability of each subset."""
+        asked = _look(questions.generated, self.backbone, tools)
+        scores = self._model.predict_log_proba(asked)
+        return Prediction(scores, scores.argmax(1))
+
+
+def _digests(images: ImageSet, seed: int) -> list[bytes]:
+    """Return 32 bytes for each image that depend on its pixels and the seed alone."""
+    salt = f"{seed}:".encode()
+    return [hashlib.sha256(salt + image.tobytes()).digest() for image in images.pixels]
+
+
+def _look(images: ImageSet, backbone: str, tools: Tools) -> NDArray[np.float64]:
+    """Return pixel statistics and backbone features of images, (N, 8 + D)."""
+    grey = images.pixels.reshape(len(images), -1) / 255
+    edges = np.abs(np.diff(images.pixels.astype(float), axis=1)).mean((1, 2)) / 255
+    quantiles = np.quantile(grey, [0.05, 0.25, 0.5, 0.75, 0.95], axis=1).T
+    statistics = np.column_stack([grey.mean(1), grey.std(1), edges, quantiles])
+    return np.hstack([statistics, tools.features(images, backbone)])
+
+
 @hookimpl
-def bench_methods():
-    """Return the controls of the membership task."""
-    return [Constant, Random, Blind, PatientLookup]
+def bench_methods() -> list[type[Method]]:
+    """Return the controls of both tasks."""
+    return [Constant, Random, Blind, PatientLookup, Majority, RandomSubset, ContentOnly]

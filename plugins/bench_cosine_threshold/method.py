@@ -8,6 +8,7 @@ any generated image of the questions' pool.
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.method import (
     Access,
@@ -22,7 +23,7 @@ from harness.method import (
     Training,
 )
 from harness.plugins import hookimpl
-from harness.thresholds import out_of_fold
+from harness.thresholds import Rows, out_of_fold
 
 PAPER = "Chandrasekar et al., Detecting Training Data Fingerprints, CEUR-WS Vol-4038 paper 184"
 TRANSPOSED = (
@@ -58,7 +59,9 @@ class _Cosine(Method):
         """Keep the training part: its reals are compared with the pool that the questions meet."""
         self._training = training
 
-    def _nearest(self, images: ImageSet, pool: ImageSet, tools: Tools, k: int = 1):
+    def _nearest(
+        self, images: ImageSet, pool: ImageSet, tools: Tools, k: int = 1
+    ) -> NDArray[np.float32]:
         """Return (N, k) similarities of each image to its k nearest ones of ``pool``."""
         values, _ = tools.neighbours(
             tools.features(images, self.backbone),
@@ -68,14 +71,9 @@ class _Cosine(Method):
         )
         return values
 
-    def _reals(self, pool: ImageSet, tools: Tools):
+    def _reals(self, pool: ImageSet, tools: Tools) -> NDArray[np.float32]:
         """Return (N,) largest similarities of the training reals, used ones first."""
-        sets = (self._training.used, self._training.not_used)
-        return np.concatenate([self._nearest(images, pool, tools)[:, 0] for images in sets])
-
-    def _labels(self):
-        """Return (N,) 1 for the used and 0 for the not used training reals."""
-        return np.repeat([1, 0], [len(self._training.used), len(self._training.not_used)])
+        return self._training.reals.gather(lambda s: self._nearest(s, pool, tools)[:, 0])
 
 
 class CosineThreshold(_Cosine):
@@ -124,15 +122,16 @@ class CosineThresholdGrid(_Cosine):
         threshold = _threshold(reals, self._choose(reals, tools))
         return Prediction(scores, (scores > threshold).astype(int))
 
-    def _choose(self, reals, tools: Tools) -> float:
+    def _choose(self, reals: NDArray[np.float32], tools: Tools) -> float:
         """Return the alpha of best out-of-fold kappa; of equally good ones the first."""
         from sklearn.metrics import cohen_kappa_score
 
-        def above_mean(learnt, held):
+        def above_mean(learnt: Rows, held: Rows) -> NDArray[np.float32]:
             deviation = max(float(reals[learnt].std()), np.finfo(np.float32).tiny)
-            return (reals[held] - reals[learnt].mean()) / deviation
+            above: NDArray[np.float32] = (reals[held] - reals[learnt].mean()) / deviation
+            return above
 
-        labels, groups = self._labels(), _groups(self._training)
+        labels, groups = self._training.reals.labels, self._training.reals.groups
         deviations = out_of_fold(
             labels, groups, above_mean, folds=self.folds, seed=tools.seed, log=tools.log
         )
@@ -194,35 +193,30 @@ class CosineLogistic(_Cosine):
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        def describe(images: ImageSet):
+        def describe(images: ImageSet) -> NDArray[np.float32]:
             values = self._nearest(images, questions.generated, tools, self.k)
             return np.column_stack([values[:, 0], values.mean(1)])
 
-        reals = [describe(images) for images in (self._training.used, self._training.not_used)]
+        reals = self._training.reals
         model = make_pipeline(StandardScaler(), LogisticRegression())
-        model.fit(np.vstack(reals), self._labels())
+        model.fit(reals.gather(describe), reals.labels)
         scores = model.decision_function(describe(questions.unknown))
         return Prediction(scores, (scores > 0).astype(int))
 
 
-def _threshold(population, alpha: float) -> float:
+def _threshold(population: NDArray[np.float32], alpha: float) -> float:
     """Return mean + alpha x population deviation of (N,) similarities (equation 3)."""
     return float(population.mean() + alpha * population.std())
 
 
-def _groups(training: Training):
-    """Return (N,) patients of the used, then the not-used training reals, if they are known."""
-    groups = [training.used.groups, training.not_used.groups]
-    return None if any(known is None for known in groups) else np.concatenate(groups)
-
-
-def _unit(rows):
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (N, D) rows at length 1."""
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+    unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+    return unit
 
 
 @hookimpl
-def bench_methods():
+def bench_methods() -> list[type[Method]]:
     """Return the threshold rule and its variants, and the regression."""
     return [
         CosineThreshold,

@@ -60,6 +60,7 @@ class _Forest(Method):
     name = "handcrafted"
     task = Task.MEMBERSHIP
     access = frozenset({Access.POOL, Access.LABELS})
+    trains = True
     demo = {"side": 64, "width": 4, "epochs": 1, "learning_rate": 1e-3}
 
     side: int = Field(128, ge=16, multiple_of=8, description="pixels that images are resized to")
@@ -110,11 +111,9 @@ class _Forest(Method):
             learning_rate=self.learning_rate,
             tools=tools,
         )
-        used, not_used = (self._resized(reals) for reals in (training.used, training.not_used))
-        labels = np.repeat([1, 0], [len(used), len(not_used)])
         synthetic = describe(pools, network, tools)
-        reals = describe(np.concatenate([used, not_used]), network, tools)
-        return network, *self._decide(synthetic, reals, labels, network, tools)
+        reals = describe(training.reals.gather(self._resized), network, tools)
+        return network, *self._decide(synthetic, reals, training.reals.labels, network, tools)
 
     def _resized(self, images: ImageSet) -> NDArray[np.uint8]:
         """Return the images as (N, side, side) uint8."""
@@ -168,7 +167,7 @@ class HandcraftedForest(_Forest):
 
         held_out = out_of_fold(
             labels,
-            _groups(self._training.used, self._training.not_used),
+            self._training.reals.groups,
             lambda rows, held: learnt(rows)(reals[held]),
             folds=self.folds,
             seed=tools.seed,
@@ -243,12 +242,6 @@ class HandcraftedForestAsCoded(_Forest):
 
         forest = _grown(self.trees, meta(reals), labels, CODE_SEED)
         return lambda images: forest.predict_proba(meta(images))[:, 1], 0.5
-
-
-def _groups(*sets: ImageSet) -> NDArray[Any] | None:
-    """Return the patients of several sets in one, if they are known of all."""
-    known = [images.groups for images in sets if images.groups is not None]
-    return np.concatenate(known) if len(known) == len(sets) else None
 
 
 def _grown(

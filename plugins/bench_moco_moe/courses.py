@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from bench_moco_moe.contrast import Contrast, LowestLoss, hybrid_loss
+from bench_moco_moe.encoders import Mixture
 from bench_moco_moe.pairing import Views, draw
 from harness.method import ImageSet
 
@@ -88,7 +89,7 @@ class Described:
         self.keys = self.key(friends)
         return hybrid_loss(
             queries,
-            self.keys.unflatten(0, drawn.shape),
+            self.keys.view(*drawn.shape, -1),
             self.against(self.key(strangers)),
             temperatures,
             self.alpha,
@@ -194,6 +195,7 @@ class CodedMixture(Coded):
     def query(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (B, 256) projections of any length and (B,) temperatures."""
         online = self.contrast.online
+        assert isinstance(online, Mixture)
         fused, weights = online.attend(functional.normalize(online.experts(images), dim=2))
         self.entropy = torch.special.entr(weights.float()).sum(1).mean()
         projected, temperatures = online.projection(functional.normalize(fused))
@@ -201,9 +203,11 @@ class CodedMixture(Coded):
 
     def loss_of(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the loss of the anchors at (B,) ``rows``, with the entropy of the gate."""
-        return super().loss_of(rows) + ENTROPY * self.entropy
+        loss: torch.Tensor = super().loss_of(rows) + ENTROPY * self.entropy
+        return loss
 
     @staticmethod
     def embed(encoder: nn.Module, images: torch.Tensor) -> torch.Tensor:
         """Return (B, 256) unit vectors of images as they are compared in the end."""
+        assert isinstance(encoder, Mixture)
         return functional.normalize(encoder.bare(images).float())

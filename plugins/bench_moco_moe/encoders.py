@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from harness.network import Backbone
+
 HIDDEN = (1024, 512)  # of the released code; the paper names the ends alone
 WIDTH = 256  # of the contrastive space (section 3.2)
 COOLEST, RANGE = 0.05, 0.15  # of the temperatures (section 3.2)
@@ -60,12 +62,12 @@ class Mixture(nn.Module):
     """Experts of one width, a gate that weighs them, attention among them (section 3.3).
 
     Args:
-        networks: the experts, each with an attribute ``width``.
+        networks: the experts.
         width: to which a linear layer takes every expert that has another.
         projection: head on the fused features.
     """
 
-    def __init__(self, networks: Sequence[nn.Module], width: int, projection: Projection) -> None:
+    def __init__(self, networks: Sequence[Backbone], width: int, projection: Projection) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
         self.unify = nn.ModuleList(

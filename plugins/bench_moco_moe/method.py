@@ -19,11 +19,12 @@ from bench_moco_moe.contrast import Contrast, Queue
 from bench_moco_moe.courses import CodedMixture, CodedSingle, Described, Material
 from bench_moco_moe.encoders import WIDTH, Mixture, Projection, Single
 from bench_moco_moe.pairing import Views, cosines, positive_pools
-from harness.learning import train
+from harness.learning import apply, train
 from harness.method import (
     Access,
     Field,
     ImageSet,
+    Labelled,
     Method,
     Prediction,
     Questions,
@@ -33,7 +34,7 @@ from harness.method import (
     Training,
 )
 from harness.plugins import hookimpl
-from harness.thresholds import best_kappa_threshold, out_of_fold
+from harness.thresholds import Rows, best_kappa_threshold, out_of_fold
 
 PAPER = "Zhang and Yang, Evaluation of the Privacy of Images, CEUR-WS Vol-4038 paper 215"
 CODE = "https://github.com/zhangdt123/image"
@@ -69,6 +70,7 @@ class _Contrastive(Method):
     name = "moco"
     task = Task.MEMBERSHIP
     access = frozenset({Access.POOL, Access.LABELS})
+    trains = True
 
     positives: int = Field(2, ge=1, description="used reals per generated image (table 1)")
     negatives: int = Field(5, ge=1, description="not-used reals per generated image (table 1)")
@@ -101,8 +103,8 @@ class _Contrastive(Method):
         if self.anchors is not None and self.anchors < len(generated):
             rows = tools.rng.choice(len(generated), self.anchors, replace=False)
             generated = generated[np.sort(rows)]
-        self._generated, self._used, self._not_used = generated, training.used, training.not_used
-        self._encoder = self._learn(self._used, self._not_used, tools, "training")
+        self._generated, self._reals = generated, training.reals
+        self._encoder = self._learn(self._reals, tools, "training")
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
         """Score by the nearest generated image, label by the threshold."""
@@ -128,12 +130,13 @@ class _Contrastive(Method):
         )
         return positive_pools(cosines(generated, reals), self.similarity, least)
 
-    def _learn(self, used: ImageSet, not_used: ImageSet, tools: Tools, what: str) -> nn.Module:
+    def _learn(self, reals: Labelled, tools: Tools, what: str) -> nn.Module:
         """Train an encoder with these reals and return it."""
+        used, not_used = reals.sets
         positives = _at_most(used, self.positives, tools)
         contrast = Contrast(self._build(tools), Queue(self.queue, WIDTH), self.momentum)
         course = self.course(
-            contrast.to(tools.device, memory_format=torch.channels_last),  # faster on a CPU
+            contrast.to(memory_format=torch.channels_last).to(tools.device),  # faster on a CPU
             Material(
                 generated=self._generated, used=used, not_used=not_used,
                 pools=self._pools(used, positives, tools), views=Views(self.side, tools.device),
@@ -151,45 +154,31 @@ class _Contrastive(Method):
         )  # fmt: skip
         return course.tested
 
-    @torch.no_grad()
     def _embed(self, encoder: nn.Module, images: ImageSet, tools: Tools) -> NDArray[np.float32]:
-        views = Views(self.side, tools.device)
-        bf16 = tools.precision == "bf16"
-        parts = []
-        for start in tools.progress(range(0, len(images), AT_ONCE), "embedding"):
-            greys = views.centred(images[start : start + AT_ONCE])
-            with torch.autocast(greys.device.type, torch.bfloat16, enabled=bf16):
-                parts.append(self.course.embed(encoder, greys).cpu())
-        return torch.cat(parts).numpy()
+        return apply(
+            lambda greys: self.course.embed(encoder, greys), images, at_once=AT_ONCE,
+            prepare=Views(self.side, tools.device).centred, tools=tools, what="embedding",
+        )  # fmt: skip
 
     def _nearest(
         self, encoder: nn.Module, reals: ImageSet, pool: ImageSet, tools: Tools
     ) -> NDArray[np.float32]:
-        embedded = (self._embed(encoder, images, tools) for images in (reals, pool))
-        return tools.neighbours(*embedded, "cosine")[0][:, 0]
+        asked, offered = (self._embed(encoder, images, tools) for images in (reals, pool))
+        return tools.neighbours(asked, offered, "cosine")[0][:, 0]
 
     def _learnt_threshold(self, pool: ImageSet, tools: Tools) -> float:
         """Return the best threshold for training reals, each scored by an encoder without it."""
-        used, not_used = self._used, self._not_used
-        labels = np.repeat([1, 0], [len(used), len(not_used)])
-        groups = None if used.groups is None else np.concatenate([used.groups, not_used.groups])
+        reals = self._reals
 
-        def part(rows: NDArray[np.intp]) -> tuple[ImageSet, ImageSet]:
-            first = rows < len(used)
-            return used[rows[first]], not_used[rows[~first] - len(used)]
-
-        def score_of(learnt: NDArray[np.intp], held: NDArray[np.intp]) -> NDArray[np.float32]:
+        def score_of(learnt: Rows, held: Rows) -> NDArray[np.float32]:
             what = f"training without {held.min()}"
-            encoder = tools.cached(what, lambda: self._learn(*part(learnt), tools, what))
-            scores = np.zeros(len(held), np.float32)
-            first = held < len(used)
-            for rows, images in zip((first, ~first), part(held), strict=True):
-                if len(images):
-                    scores[rows] = self._nearest(encoder, images, pool, tools)
-            return scores
+            encoder = tools.cached(what, lambda: self._learn(reals.at(learnt), tools, what))
+            return reals.at(held).gather(lambda s: self._nearest(encoder, s, pool, tools))
 
-        scores = out_of_fold(labels, groups, score_of, folds=FOLDS, seed=tools.seed, log=tools.log)
-        return best_kappa_threshold(scores, labels)
+        scores = out_of_fold(
+            reals.labels, reals.groups, score_of, folds=FOLDS, seed=tools.seed, log=tools.log
+        )
+        return best_kappa_threshold(scores, reals.labels)
 
 
 class MocoResNet50(_Contrastive):
@@ -198,7 +187,7 @@ class MocoResNet50(_Contrastive):
     name = "moco-resnet50"
     headline = False
     reference = _reference("1875")
-    deviations = (DIRECTION, SHORT_BATCH)
+    deviations: ClassVar[tuple[str, ...]] = (DIRECTION, SHORT_BATCH)
     demo = {
         "backbone": "tf_efficientnet_lite0",
         "side": 48,
@@ -222,7 +211,7 @@ class MocoMoe(_Contrastive):
 
     name = "moco-moe"
     reference = _reference("1874")
-    deviations = (DIRECTION, SHORT_BATCH, VIT_WEIGHTS)
+    deviations: ClassVar[tuple[str, ...]] = (DIRECTION, SHORT_BATCH, VIT_WEIGHTS)
     demo = {
         **MocoResNet50.demo,
         "epochs": 1,
@@ -283,6 +272,7 @@ class MocoMoeAsCoded(MocoMoe):
 
     def _groups(self, encoder: nn.Module) -> list[dict[str, Any]]:
         """Return networks at a tenth of the rate; the layers that unify widths stay as drawn."""
+        assert isinstance(encoder, Mixture)
         heads = nn.ModuleList([encoder.gate, encoder.attention, encoder.projection])
         return [
             {"params": encoder.networks.parameters(), "lr": self.learning_rate / 10},
@@ -304,7 +294,7 @@ def _network(
     base: type[MocoResNet50], name: str, summary: str, run: str, **defaults: Any
 ) -> type[MocoResNet50]:
     """Return a variant with another network or configuration, and the same demo."""
-    deviations = base.deviations
+    deviations: tuple[str, ...] = base.deviations
     if defaults.get("backbone") == VIT:
         deviations = (*deviations, VIT_WEIGHTS)
     return base.variant(
@@ -313,10 +303,10 @@ def _network(
 
 
 @hookimpl
-def bench_methods():
+def bench_methods() -> list[type[Method]]:
     """Return the mixture, the single networks, and twins that do as the released code does."""
-    efficientnet = {"backbone": EFFICIENTNET, "positives": 1, "negatives": 1}
-    vit = {"backbone": VIT, "positives": 1, "negatives": 1, "threshold": 0.63}
+    efficientnet: dict[str, Any] = {"backbone": EFFICIENTNET, "positives": 1, "negatives": 1}
+    vit: dict[str, Any] = {"backbone": VIT, "positives": 1, "negatives": 1, "threshold": 0.63}
     return [
         MocoMoe,
         MocoResNet50,

@@ -1,10 +1,12 @@
 """The plain baseline: how close is the nearest generated image, pixel by pixel?"""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.method import (
     Access,
     Field,
+    ImageSet,
     Method,
     Metric,
     Prediction,
@@ -56,20 +58,18 @@ class NearestPixel(Method):
             ]
         )
 
-        def closeness(images):
+        def closeness(images: ImageSet) -> NDArray[np.float32]:
             values, _ = tools.neighbours(tools.features(images, self.backbone), pool, self.metric)
             return -values[:, 0] if self.metric == "l2" else values[:, 0]
 
-        used, not_used = closeness(training.used), closeness(training.not_used)
-        threshold = best_kappa_threshold(
-            np.concatenate([used, not_used]), np.repeat([1, 0], [len(used), len(not_used)])
-        )
+        reals = training.reals
+        threshold = best_kappa_threshold(reals.gather(closeness), reals.labels)
         scores = closeness(questions.unknown)
         return Prediction(scores, (scores > threshold).astype(int))
 
 
 @hookimpl
-def bench_methods():
+def bench_methods() -> list[type[Method]]:
     """Return the baseline with correlation, and its variant with Euclidean distance."""
     return [
         NearestPixel,

@@ -30,7 +30,7 @@ from harness.method import (
     Training,
 )
 from harness.plugins import hookimpl
-from harness.thresholds import best_kappa_threshold, out_of_fold
+from harness.thresholds import Rows, best_kappa_threshold, out_of_fold
 
 OPEN = (
     "only the overview of the task was at hand: what it leaves open is chosen here, namely the "
@@ -52,6 +52,7 @@ class SiameseAttention(Method):
     name = "siamese-resnet50"
     task = Task.MEMBERSHIP
     access = frozenset({Access.POOL, Access.LABELS})
+    trains = True
     reference = Reference(
         paper="Areeb, Vashist and Kalinathan, Controlling the Quality of Synthetic Medical Images "
         "Created via GANs, CLEF 2025 Working Notes; as the overview describes it, CEUR-WS Vol-4038 "
@@ -106,21 +107,22 @@ class SiameseAttention(Method):
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
         """Learn from pairs of the training reals, then score the questions by their best pairs."""
-        reals = [self._training.used, self._training.not_used]
-        used = np.repeat([1, 0], [len(images) for images in reals])
-        known = self._pairs(reals, questions.generated, tools)
+        reals = self._training.reals
+        used = reals.labels
+        known = self._pairs(reals.sets, questions.generated, tools)
         fold = count(1)
 
-        def score_of(learnt, held):
-            network = self._learn(known.of(learnt), used[learnt], f"fold {next(fold)}", tools)
-            return known.of(held).scores(network, self.best).numpy()
+        def score_of(learnt: Rows, held: Rows) -> NDArray[np.float32]:
+            what = f"fold {next(fold)}"
+            network = self._learn(known.of(learnt), used[learnt], what, tools)
+            return known.of(held).scores(network, self.best)
 
         held_out = out_of_fold(
-            used, _groups(reals), score_of, folds=self.folds, seed=tools.seed, log=tools.log
+            used, reals.groups, score_of, folds=self.folds, seed=tools.seed, log=tools.log
         )
         network = self._learn(known, used, "all training reals", tools)
         asked = self._pairs([questions.unknown], questions.generated, tools)
-        scores = asked.scores(network, self.best).numpy()
+        scores = asked.scores(network, self.best)
         labels = scores > best_kappa_threshold(held_out, used)
         return Prediction(scores, labels.astype(int))
 
@@ -151,7 +153,9 @@ class SiameseAttention(Method):
         whole = ImageSet(_joined([images.pixels for images in sets]), "images")
         return pooled, lambda rows: whole[rows.numpy()].tensor(side, device=tools.device)
 
-    def _learn(self, pairs: Pairs, used, what: str, tools: Tools) -> SiameseNetwork:
+    def _learn(
+        self, pairs: Pairs, used: NDArray[np.int64], what: str, tools: Tools
+    ) -> SiameseNetwork:
         """Return a network trained on the pairs of real images, given (N,) which were used."""
         torch.manual_seed(tools.seed)  # so that no training depends on those before it
         network = self._network(pairs, tools).to(tools.device)
@@ -189,14 +193,8 @@ def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _groups(reals: Sequence[ImageSet]):
-    """Return (N,) patients of the images of all sets, or ``None`` where they are not known."""
-    groups = [images.groups for images in reals]
-    return None if any(known is None for known in groups) else np.concatenate(groups)
-
-
 @hookimpl
-def bench_methods():
+def bench_methods() -> list[type[Method]]:
     """Return the headline with ResNet-50, the other backbones of the paper, and fine-tuning."""
     others = {
         "siamese-densenet161": ("DenseNet-161", "densenet161.tv_in1k"),

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from harness.learning import Backbone
+from harness.network import Backbone
 
 
 class SiameseNetwork(nn.Module):

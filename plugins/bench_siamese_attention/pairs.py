@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -33,7 +35,7 @@ class Pairs:
     rows: Tensor
     near: Tensor
 
-    def of(self, chosen: Tensor) -> Pairs:
+    def of(self, chosen: NDArray[np.intp]) -> Pairs:
         """Return the pairs of some of the real images."""
         return replace(self, rows=self.rows[chosen], near=self.near[chosen])
 
@@ -53,22 +55,27 @@ class Pairs:
         generated = torch.cat([self.near[batch, chance], anyone])
         # One batch, so that a batch norm in the encoder cannot set the two kinds apart.
         inputs = torch.cat([self.reals(self.rows[batch]), self.pool(generated)])
-        real, made = network.maps(inputs).split([len(batch), len(generated)])
+        real, made = network.maps(inputs).tensor_split([len(batch)])
         logits = network(torch.cat([real, real]), made)
         positive = torch.cat([used[batch], torch.zeros(len(batch))])
         return binary_cross_entropy_with_logits(logits, positive.to(logits.device))
 
     @torch.inference_mode()
-    def scores(self, network: SiameseNetwork, best: int) -> Tensor:
+    def scores(self, network: SiameseNetwork, best: int) -> NDArray[np.float32]:
         """Return (N,) mean logits of the ``best`` pairs of each real image with its nearest."""
-        wanted, place = self.near.unique(return_inverse=True)
-        made = torch.cat([network.maps(self.pool(part)) for part in wanted.split(READ_AT_ONCE)])
+        wanted, place = torch.unique(self.near, return_inverse=True)
+        made = torch.cat(
+            [
+                network.maps(self.pool(wanted[start : start + READ_AT_ONCE]))
+                for start in range(0, len(wanted), READ_AT_ONCE)
+            ]
+        )
         k = self.near.shape[1]
         parts = []
-        for rows, places in zip(
-            self.rows.split(READ_AT_ONCE), place.split(READ_AT_ONCE), strict=True
-        ):
+        for start in range(0, len(self.rows), READ_AT_ONCE):
+            rows = self.rows[start : start + READ_AT_ONCE]
             real = network.maps(self.reals(rows)).repeat_interleave(k, 0)
-            logits = network(real, made[places.flatten()]).view(len(rows), k)
+            offered = made[place[start : start + READ_AT_ONCE].flatten()]
+            logits = network(real, offered).view(len(rows), k)
             parts.append(logits.topk(min(best, k), 1).values.mean(1))
-        return torch.cat(parts).cpu()
+        return torch.cat(parts).cpu().numpy()

@@ -4,18 +4,18 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam
 from torch.optim.lr_scheduler import StepLR
 from torchvision.transforms import v2 as transforms
 
-from bench_vit_autoencoder.networks import Autoencoder, errors
-from harness.learning import train
+from bench_vit_autoencoder.networks import Autoencoder, Classifier, Encoder, errors
+from harness.learning import Prepare, apply, train, train_classifier
 from harness.method import Field, ImageSet, Method, Task, Tools, Training
 
 NORMALISE = (0.5, 0.5)  # [0, 1] to [-1, 1]
-AT_ONCE = 64  # images in a pass without learning
 
 PAPER = (
     "Barve et al., Reverse Engineering Generative Fingerprints in Medical Images, "
@@ -46,6 +46,7 @@ class AutoencoderMethod(Method):
     """A method that rests on an autoencoder; see the subclasses."""
 
     task = Task.MEMBERSHIP
+    trains = True
 
     side: int = Field(256, ge=32, multiple_of=32, description="pixels of the images' sides")
     pretraining_epochs: int = Field(
@@ -56,32 +57,26 @@ class AutoencoderMethod(Method):
     learning_rate: float = Field(1e-4, gt=0, description="of Adam, in both trainings")
     weight_decay: float = Field(1e-5, ge=0, description="of Adam, in both trainings")
 
-    def _pretrain(self, encoder: nn.Module, training: Training, tools: Tools) -> None:
+    def _pretrain(self, encoder: Encoder, training: Training, tools: Tools) -> None:
         """Train the encoder as a classifier of the auxiliary set's classes, where there is one."""
-        if training.auxiliary is None:
+        external = training.auxiliary
+        if external is None:
             tools.log("no auxiliary set (bench run --auxiliary NAME): the encoder is untrained")
             return
-        images, labels = merged(training.auxiliary)
-        classes = torch.from_numpy(labels).to(tools.device)
-        head = nn.Linear(encoder.width, len(training.auxiliary)).to(tools.device)
-
-        def loss_of(rows: Tensor) -> Tensor:
-            logits = head(encoder.features(self._augmented(images, rows, tools)))
-            return functional.cross_entropy(logits, classes[rows.to(tools.device)])
-
-        optimiser = self._adam(encoder, head)
-        losses = train(
-            loss_of,
-            images=len(images),
+        classifier = Classifier(encoder, len(external.sets)).to(tools.device)
+        optimiser = self._adam(classifier)
+        train_classifier(
+            classifier,
+            external.together(),
+            external.labels,
+            prepare=self._augmented(tools),
             batch=self.batch,
             epochs=self.pretraining_epochs,
             optimiser=optimiser,
-            networks={"encoder": encoder, "head": head},
             tools=tools,
             what="pretraining",
             schedule=StepLR(optimiser, step_size=10, gamma=0.9),
         )
-        _tell(tools, "pretraining: cross-entropy", losses)
 
     def _train(
         self,
@@ -89,18 +84,17 @@ class AutoencoderMethod(Method):
         images: ImageSet,
         tools: Tools,
         *,
+        prepare: Prepare,
         loss: Literal["mse", "l1"] = "mse",
-        augmented: bool = False,
     ) -> None:
         """Train the autoencoder to give the images back."""
         distance = functional.mse_loss if loss == "mse" else functional.l1_loss
-        prepare = self._augmented if augmented else self._plain
 
         def loss_of(rows: Tensor) -> Tensor:
-            batch = prepare(images, rows, tools)
+            batch = prepare(images[rows.numpy()])
             return distance(autoencoder(batch), batch)
 
-        losses = train(
+        train(
             loss_of,
             images=len(images),
             batch=self.batch,
@@ -110,40 +104,33 @@ class AutoencoderMethod(Method):
             tools=tools,
             what="autoencoder",
         )
-        _tell(tools, f"autoencoder: {loss}", losses)
 
-    def _latents(self, autoencoder: Autoencoder, images: ImageSet, tools: Tools) -> np.ndarray:
-        """Return the latent vectors of the images, (N, D) float32."""
-        return self._passed(autoencoder.encoder.features, images, tools)
+    def _latents(
+        self, autoencoder: Autoencoder, images: ImageSet, tools: Tools
+    ) -> NDArray[np.float32]:
+        """Return the latent vectors of the images, (N, D)."""
+        see, prepare = autoencoder.encoder.features, self._plain(tools)
+        return apply(see, images, prepare=prepare, tools=tools, what="latent vectors")
 
-    def _errors(self, autoencoder: Autoencoder, images: ImageSet, tools: Tools) -> np.ndarray:
-        """Return the mean squared error of each image's reconstruction, (N,) float32."""
-        return self._passed(lambda batch: errors(batch, autoencoder(batch)), images, tools)
+    def _errors(
+        self, autoencoder: Autoencoder, images: ImageSet, tools: Tools
+    ) -> NDArray[np.float32]:
+        """Return the mean squared error of each image's reconstruction, (N,)."""
 
-    @torch.inference_mode()
-    def _passed(self, function, images: ImageSet, tools: Tools) -> np.ndarray:
-        batches = np.array_split(np.arange(len(images)), -(-len(images) // AT_ONCE))
-        parts = [function(self._plain(images, torch.from_numpy(b), tools)) for b in batches]
-        return torch.cat(parts).float().cpu().numpy()
+        def see(batch: Tensor) -> Tensor:
+            return errors(batch, autoencoder(batch))
 
-    def _plain(self, images: ImageSet, rows: Tensor, tools: Tools) -> Tensor:
-        return images[rows.numpy()].tensor(self.side, NORMALISE, tools.device)
+        return apply(see, images, prepare=self._plain(tools), tools=tools, what="errors")
 
-    def _augmented(self, images: ImageSet, rows: Tensor, tools: Tools) -> Tensor:
-        plain = images[rows.numpy()].tensor(self.side, device=tools.device)
-        return torch.stack([augment(image) for image in plain])
+    def _plain(self, tools: Tools) -> Prepare:
+        return lambda images: images.tensor(self.side, NORMALISE, tools.device)
 
-    def _adam(self, *networks: nn.Module) -> Adam:
-        weights = [weight for network in networks for weight in network.parameters()]
-        return Adam(weights, lr=self.learning_rate, weight_decay=self.weight_decay)
+    def _augmented(self, tools: Tools) -> Prepare:
+        def prepare(images: ImageSet) -> Tensor:
+            plain = images.tensor(self.side, device=tools.device)
+            return torch.stack([augment(image) for image in plain])
 
+        return prepare
 
-def merged(classes: tuple[ImageSet, ...]) -> tuple[ImageSet, np.ndarray]:
-    """Return the images of all classes as one set, and the class of each, (N,) int64."""
-    images = ImageSet(np.concatenate([images.pixels for images in classes]), "training.auxiliary")
-    return images, np.repeat(np.arange(len(classes)), [len(images) for images in classes])
-
-
-def _tell(tools: Tools, what: str, losses: list[float]) -> None:
-    if losses:
-        tools.log(f"{what} {losses[0]:.4f} in the first epoch, {losses[-1]:.4f} in the last")
+    def _adam(self, network: nn.Module) -> Adam:
+        return Adam(network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)

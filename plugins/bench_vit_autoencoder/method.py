@@ -7,20 +7,17 @@ repeats what trained it, images that were used come back better than others.
 from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import model_validator
 
-from bench_vit_autoencoder.autoencoder import (
-    PAPER,
-    SHARED_DEVIATIONS,
-    AutoencoderMethod,
-    merged,
-)
+from bench_vit_autoencoder.autoencoder import PAPER, SHARED_DEVIATIONS, AutoencoderMethod
 from bench_vit_autoencoder.networks import Autoencoder, ViTDecoder, ViTEncoder, vit_side
 from bench_vit_autoencoder.spectral import AutoencoderSpectral
 from harness.method import (
     Access,
     Field,
-    ImageSet,
+    Labelled,
+    Method,
     Prediction,
     Questions,
     Reference,
@@ -28,7 +25,7 @@ from harness.method import (
     Training,
 )
 from harness.plugins import hookimpl
-from harness.thresholds import best_kappa_threshold, out_of_fold
+from harness.thresholds import Rows, best_kappa_threshold, out_of_fold
 
 CODE = "https://github.com/saranambiar/Neural-Nexus-ImageClef-2025"
 
@@ -92,16 +89,15 @@ class ViTAutoencoder(AutoencoderMethod):
         self._autoencoder = Autoencoder(encoder, decoder).to(tools.device).eval()
         if self.learns_from == "generated":
             self._pretrain(encoder, training, tools)
-            self._train(self._autoencoder, training.generated, tools)
+            self._train(self._autoencoder, training.generated, tools, prepare=self._plain(tools))
         else:
             self._train_as_coded(training, tools)
-        reals = (training.used, training.not_used)
-        used = np.repeat([1, 0], [len(images) for images in reals])
+        reals = training.reals
         if self.decides == "error":
-            scores = -np.concatenate([self._errors(self._autoencoder, s, tools) for s in reals])
+            scores = -reals.gather(lambda s: self._errors(self._autoencoder, s, tools))
         else:
-            scores = self._regress(reals, used, tools)
-        self._threshold = best_kappa_threshold(scores, used)
+            scores = self._regress(reals, tools)
+        self._threshold = best_kappa_threshold(scores, reals.labels)
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
         """Score by the negative error, or by the log odds of the regression."""
@@ -121,36 +117,32 @@ class ViTAutoencoder(AutoencoderMethod):
                 "nothing else: the autoencoder keeps its random weights"
             )
             return
-        images, _ = merged(training.auxiliary)
-        self._train(self._autoencoder, images, tools, augmented=True)
+        images = training.auxiliary.together()
+        self._train(self._autoencoder, images, tools, prepare=self._augmented(tools))
 
-    def _regress(
-        self, reals: tuple[ImageSet, ImageSet], used: np.ndarray, tools: Tools
-    ) -> np.ndarray:
+    def _regress(self, reals: Labelled, tools: Tools) -> NDArray[np.float64]:
         """Learn the regression, and return the scores of the reals by what others taught it."""
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        latents = np.concatenate([self._latents(self._autoencoder, s, tools) for s in reals])
-        groups = [images.groups for images in reals]
-        patients = None if any(g is None for g in groups) else np.concatenate(groups)
+        latents = reals.gather(lambda images: self._latents(self._autoencoder, images, tools))
         self._regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
-        def score_of(learnt, held):
-            return self._regression.fit(latents[learnt], used[learnt]).decision_function(
-                latents[held]
-            )
+        def score_of(learnt: Rows, held: Rows) -> NDArray[np.float64]:
+            learner = self._regression.fit(latents[learnt], reals.labels[learnt])
+            scores: NDArray[np.float64] = learner.decision_function(latents[held])
+            return scores
 
         scores = out_of_fold(
-            used, patients, score_of, folds=self.folds, seed=tools.seed, log=tools.log
+            reals.labels, reals.groups, score_of, folds=self.folds, seed=tools.seed, log=tools.log
         )
-        self._regression.fit(latents, used)
+        self._regression.fit(latents, reals.labels)
         return scores
 
 
 @hookimpl
-def bench_methods():
+def bench_methods() -> list[type[Method]]:
     """Return the ViT autoencoder with its variants, and the clustering of the second run."""
     return [
         ViTAutoencoder,

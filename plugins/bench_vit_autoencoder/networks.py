@@ -4,6 +4,8 @@ Images are (B, 1, S, S) float in [-1, 1]. Shapes in comments and docstrings are 
 S = 256.
 """
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -33,15 +35,40 @@ class ResidualBlock(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Turn (B, inputs, H, W) into (B, outputs, H, W)."""
-        return self.activation(self.body(maps) + self.skip(maps))
+        activated: Tensor = self.activation(self.body(maps) + self.skip(maps))
+        return activated
 
 
-class ViTEncoder(nn.Module):
-    """ViT-B/16 with random weights, its head a projection of the class token (section 3.1).
+class Encoder(nn.Module):
+    """What turns images into latent vectors.
 
     Attributes:
-        width: length of the latent vector.
+        width: length D of a latent vector.
     """
+
+    width: int
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """Turn (B, 1, S, S) images into (B, D) latent vectors."""
+
+
+class Classifier(nn.Module):
+    """An encoder and a linear layer to classes, for pre-training."""
+
+    def __init__(self, encoder: Encoder, classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(encoder.width, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Turn (B, 1, S, S) images into (B, classes) logits."""
+        logits: Tensor = self.head(self.encoder.features(images))
+        return logits
+
+
+class ViTEncoder(Encoder):
+    """ViT-B/16 with random weights, its head a projection of the class token (section 3.1)."""
 
     def __init__(
         self, *, side: int, patch: int, depth: int, heads: int, width: int, latent: int
@@ -56,11 +83,13 @@ class ViTEncoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Turn (B, 1, 256, 256) images into (B, 512) latent vectors."""
         small = interpolate(images, (self.side, self.side), mode="bilinear", align_corners=False)
-        return self.projection(self.vit(self.adapter(small)))
+        latent: Tensor = self.projection(self.vit(self.adapter(small)))
+        return latent
 
     def features(self, images: Tensor) -> Tensor:
         """Return the latent vectors, (B, 512)."""
-        return self(images)
+        latent: Tensor = self(images)
+        return latent
 
 
 def _doubling(inputs: int, outputs: int) -> nn.Module:
@@ -90,15 +119,12 @@ class ViTDecoder(nn.Module):
     def forward(self, latent: Tensor) -> Tensor:
         """Turn (B, 512) latent vectors into (B, 1, 256, 256) images."""
         maps = self.projection(latent).unflatten(1, (256, self.start, self.start))
-        return self.ladder(maps)
+        images: Tensor = self.ladder(maps)
+        return images
 
 
-class ConvolutionalEncoder(nn.Module):
-    """Four residual blocks with batch norm and dropout, each followed by pooling (section 3.2).
-
-    Attributes:
-        width: channels of the last map.
-    """
+class ConvolutionalEncoder(Encoder):
+    """Four residual blocks with batch norm and dropout, each followed by pooling (section 3.2)."""
 
     def __init__(self, *, filters: tuple[int, ...], dropout: float) -> None:
         super().__init__()
@@ -110,11 +136,13 @@ class ConvolutionalEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Turn (B, 1, 256, 256) images into (B, 256, 16, 16) maps."""
-        return self.blocks(images)
+        maps: Tensor = self.blocks(images)
+        return maps
 
     def features(self, images: Tensor) -> Tensor:
         """Return the means of the maps, (B, 256)."""
-        return self(images).mean((2, 3))
+        latent: Tensor = self(images).mean((2, 3))
+        return latent
 
 
 class ConvolutionalDecoder(nn.Module):
@@ -130,19 +158,21 @@ class ConvolutionalDecoder(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Turn (B, 256, 16, 16) maps into (B, 1, 256, 256) images."""
-        return self.blocks(maps)
+        images: Tensor = self.blocks(maps)
+        return images
 
 
 class Autoencoder(nn.Module):
     """An encoder and a decoder in a row."""
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
+    def __init__(self, encoder: Encoder, decoder: nn.Module) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
 
     def forward(self, images: Tensor) -> Tensor:
         """Give (B, 1, S, S) images back as the decoder sees them."""
-        return self.decoder(self.encoder(images))
+        reconstruction: Tensor = self.decoder(self.encoder(images))
+        return reconstruction
 
 
 def errors(images: Tensor, reconstructions: Tensor) -> Tensor:

@@ -10,9 +10,8 @@ from bench_vit_autoencoder.networks import (
     ConvolutionalDecoder,
     ConvolutionalEncoder,
 )
+from harness.clustering import Halving, lean, share_used, standardised
 from harness.method import Access, Field, Prediction, Questions, Reference, Tools, Training
-
-Clustering = Literal["spectral", "kmeans", "gmm"]
 
 
 class AutoencoderSpectral(AutoencoderMethod):
@@ -42,7 +41,7 @@ class AutoencoderSpectral(AutoencoderMethod):
         "learning_rate": 1e-3,
     }
 
-    clustering: Clustering = Field("spectral", description="how the latent vectors are divided")
+    clustering: Halving = Field("spectral", description="how the latent vectors are divided")
     loss: Literal["l1", "mse"] = Field("l1", description="reconstruction error")
     epochs: int = Field(100, ge=0, description="of the autoencoder")
     filters: tuple[int, ...] = Field(
@@ -56,68 +55,18 @@ class AutoencoderSpectral(AutoencoderMethod):
         decoder = ConvolutionalDecoder(filters=self.filters, dropout=self.dropout)
         self._autoencoder = Autoencoder(encoder, decoder).to(tools.device).eval()
         self._pretrain(encoder, training, tools)
-        self._train(self._autoencoder, training.generated, tools, loss=self.loss)
-        reals = (training.used, training.not_used)
-        self._used = np.repeat([1, 0], [len(images) for images in reals])
-        self._known = np.concatenate([self._latents(self._autoencoder, s, tools) for s in reals])
+        prepare = self._plain(tools)
+        self._train(self._autoencoder, training.generated, tools, prepare=prepare, loss=self.loss)
+        self._used = training.reals.labels
+        self._known = training.reals.gather(
+            lambda images: self._latents(self._autoencoder, images, tools)
+        )
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
         """Cluster the questions with the labelled reals; above 0 is the used cluster."""
         asked = self._latents(self._autoencoder, questions.unknown, tools)
-        leaning = lean(np.concatenate([self._known, asked]), self.clustering, tools.seed)
-        known, asked_leaning = np.split(leaning, [len(self._known)])
-        scores = orientation(known > 0, self._used) * asked_leaning
+        points = standardised(np.concatenate([self._known, asked]))
+        known, leaning = np.split(lean(points, self.clustering, tools.seed), [len(self._known)])
+        first, second = share_used(np.where(known > 0, 0, 1), self._used)
+        scores = leaning if first >= second else -leaning
         return Prediction(scores, (scores > 0).astype(int))
-
-
-def lean(latents: np.ndarray, clustering: Clustering, seed: int) -> np.ndarray:
-    """Divide latent vectors into two clusters and tell how much each leans to which.
-
-    Args:
-        latents: (N, D).
-        clustering: ``spectral`` embeds by the two smallest eigenvectors of the normalised Laplacian
-            and divides the embedding by k-means; ``kmeans`` and ``gmm`` (a mixture of two Gaussians
-            with diagonal covariances) divide the latent vectors themselves, each coordinate scaled
-            to mean 0 and deviation 1.
-        seed: of the division.
-
-    Returns:
-        (N,) float, positive in one cluster and negative in the other: by how much the centre of
-        the first is nearer than that of the second; with ``gmm``, the log odds of the first.
-    """
-    from sklearn.cluster import KMeans
-    from sklearn.mixture import GaussianMixture
-    from sklearn.preprocessing import StandardScaler
-
-    points = StandardScaler().fit_transform(latents.astype(np.float64))
-    if clustering == "gmm":
-        mixture = GaussianMixture(2, covariance_type="diag", n_init=10, random_state=seed)
-        odds = np.log(mixture.fit(points).predict_proba(points) + np.finfo(float).tiny)
-        return odds[:, 0] - odds[:, 1]
-    if clustering == "spectral":
-        points = embedded(points, seed)
-    distances = KMeans(2, n_init=10, random_state=seed).fit(points).transform(points)
-    return distances[:, 1] - distances[:, 0]
-
-
-def embedded(points: np.ndarray, seed: int) -> np.ndarray:
-    """Return the spectral embedding of points, (N, 2) (Ng, Jordan and Weiss, 2001)."""
-    from scipy.spatial.distance import pdist, squareform
-    from sklearn.manifold import spectral_embedding
-
-    distances = pdist(points)
-    width = np.median(distances) or 1.0
-    affinity = np.exp(-squareform(np.square(distances / width)) / 2)
-    return spectral_embedding(affinity, n_components=2, drop_first=False, random_state=seed)
-
-
-def orientation(first: np.ndarray, used: np.ndarray) -> int:
-    """Return 1 when a larger share of the first cluster than of the second was used, else -1.
-
-    Args:
-        first: (N,) bool, which labelled images are in the first cluster.
-        used: (N,) 1 for used, 0 for not used.
-    """
-    share = used[first].mean() if first.any() else 0.0
-    other = used[~first].mean() if (~first).any() else 0.0
-    return 1 if share >= other else -1

@@ -8,7 +8,10 @@ whitened images grows with the likelihood ratio of "one is a noisy copy of the o
 drawn from the pool".
 """
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.method import (
     Access,
@@ -23,7 +26,7 @@ from harness.method import (
     Training,
 )
 from harness.plugins import hookimpl
-from harness.thresholds import best_kappa_threshold, out_of_fold
+from harness.thresholds import Rows, best_kappa_threshold, out_of_fold
 
 
 class WhitenedNeighbour(Method):
@@ -51,30 +54,31 @@ class WhitenedNeighbour(Method):
         from sklearn.metrics import roc_auc_score
 
         training = self._training
-        reals = (training.used, training.not_used)
-        used = np.repeat([1, 0], [len(images) for images in reals])
+        reals = training.reals
         pools = [
             tools.features(s, self.backbone) for s in (training.generated, questions.generated)
         ]
         closeness = self._closeness(np.concatenate(pools), tools)
-        known = np.hstack([closeness(images) for images in reals])
+        known = np.hstack([closeness(images) for images in reals.sets])
         scores = closeness(questions.unknown)
 
-        def chosen(rows):
-            return int(np.argmax([roc_auc_score(used[rows], one[rows]) for one in known]))
+        def chosen(rows: Rows) -> int:
+            return int(np.argmax([roc_auc_score(reals.labels[rows], one[rows]) for one in known]))
 
         held_out = out_of_fold(
-            used,
-            None if reals[0].groups is None else np.concatenate([s.groups for s in reals]),
+            reals.labels,
+            reals.groups,
             lambda learnt, held: known[chosen(learnt)][held],
             folds=self.folds,
             seed=tools.seed,
             log=tools.log,
         )
-        own = scores[chosen(np.arange(len(used)))]
-        return Prediction(own, (own > best_kappa_threshold(held_out, used)).astype(int))
+        own = scores[chosen(np.arange(len(reals)))]
+        return Prediction(own, (own > best_kappa_threshold(held_out, reals.labels)).astype(int))
 
-    def _closeness(self, pool, tools: Tools):
+    def _closeness(
+        self, pool: NDArray[np.float32], tools: Tools
+    ) -> Callable[[ImageSet], NDArray[np.float32]]:
         """Return what turns images into their closeness to the pool at every rank, (R, N)."""
         from sklearn.decomposition import PCA
 
@@ -83,7 +87,7 @@ class WhitenedNeighbour(Method):
         whitening = PCA(most, whiten=True, random_state=tools.seed).fit(pool)
         white = whitening.transform(pool)
 
-        def closeness(images: ImageSet):
+        def closeness(images: ImageSet) -> NDArray[np.float32]:
             asked = whitening.transform(tools.features(images, self.backbone))
             found = [tools.neighbours(asked[:, :k], white[:, :k], "cosine")[0] for k in ranks]
             return np.hstack(found).T
@@ -92,6 +96,6 @@ class WhitenedNeighbour(Method):
 
 
 @hookimpl
-def bench_methods():
+def bench_methods() -> list[type[Method]]:
     """Return the method."""
     return [WhitenedNeighbour]

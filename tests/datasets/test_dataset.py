@@ -292,13 +292,10 @@ def sets(n: int = 3) -> dict[str, RawSet]:
 class Fixed:
     """A recipe that makes what it is told to."""
 
-    def __init__(self, made: dict[str, RawSet]) -> None:
+    def __init__(self, made: dict[str, RawSet], digest: str = "its own") -> None:
         self.made = made
+        self.digest = digest
         self.calls = 0
-
-    @property
-    def digest(self) -> str:
-        return "the recipe's own digest"
 
     def make(self) -> dict[str, RawSet]:
         self.calls += 1
@@ -319,10 +316,21 @@ def test_a_recipe_makes_a_data_set_once(entry_of: EntryOf) -> None:
         dataset = open_dataset(entry_of(MADE), {"fixed": recipe_of})
     assert options == [{"n": 3}] * 2
     assert recipe.calls == 1
-    assert dataset.fingerprint == recipe.digest
     assert list(dataset.sets) == ["train/generated", "train/used", "train/not_used"]
     assert dataset.sets["train/used"].labels == (1, 1, 1)
     assert dataset.sets["train/not_used"].labels == (0, 0, 0)
+
+
+def test_the_fingerprint_of_what_a_recipe_made_is_that_of_its_images(entry_of: EntryOf) -> None:
+    def fingerprint(made: dict[str, RawSet], digest: str) -> str:
+        recipe = Fixed(made, digest)
+        return open_dataset(entry_of(MADE), {"fixed": lambda _: recipe}).fingerprint
+
+    first = fingerprint(sets(), "first")
+    assert fingerprint(sets(), "second") == first
+    changed = sets()
+    changed["train/used"].pixels[0, 0, 0] ^= 1
+    assert fingerprint(changed, "third") != first
 
 
 @pytest.mark.parametrize(("installed", "hint"), [(["fixt"], "did you mean fixt?"), ([], "none")])

@@ -18,7 +18,7 @@ class Centroid(Method):
     access = frozenset({Access.POOL})
 
     def fit(self, training, tools):
-        sets = training.generated_by_class
+        sets = training.generated_by_class.sets
         assert len(sets) == tools.classes
         self._means = np.stack([tools.features(s, "pixels").mean(0) for s in sets])
 

@@ -50,7 +50,7 @@ def test_a_method_trains_a_backbone_and_knows_the_patients_of_the_training_part(
 
 
 AUXILIARY = """
-sets = self._training.auxiliary
+sets = self._training.auxiliary and self._training.auxiliary.sets
 tools.log(f"auxiliary {None if sets is None else [len(s) for s in sets]}")
 assert sets is not None, "no external set"
 return Prediction(np.arange(n) * 1.0, np.arange(n) % 2)

@@ -187,7 +187,7 @@ class Trains(Good):
         import torch
         from harness.learning import train
 
-        assert [len(images) for images in training.auxiliary] == [12, 12, 12]
+        assert [len(images) for images in training.auxiliary.sets] == [12, 12, 12]
         assert len(training.used.groups) == len(training.used)
         layer = torch.nn.Linear(1, 1)
         optimiser = torch.optim.SGD(layer.parameters(), 0.01)
@@ -211,7 +211,7 @@ class Centroid(Method):
     access = frozenset({Access.POOL})
 
     def fit(self, training, tools):
-        sets = training.generated_by_class
+        sets = training.generated_by_class.sets
         self._means = np.stack([tools.features(s, "pixels").mean(0) for s in sets])
 
     def score(self, questions, tools):

@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 
 from bench_siamese_attention.method import SiameseAttention, bench_methods
 from harness.features.backbones import find_backbone
-from harness.learning import Backbone
 from harness.method import Budget, ImageSet, Questions
+from harness.network import Backbone
 from harness.testing import check_method
 from support import InProcessTools, leaky_case
 

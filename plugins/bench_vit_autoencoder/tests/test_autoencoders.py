@@ -90,7 +90,7 @@ def weights(method):
 )
 def test_what_is_like_the_images_learnt_from_comes_back_best(tmp_path, name, like_the_pool):
     training, questions = case()
-    bright = {f"auxiliary/{c}": inverted(s) for c, s in enumerate(training.auxiliary)}
+    bright = {f"auxiliary/{c}": inverted(s) for c, s in enumerate(training.auxiliary.sets)}
     training = Training({**training._sets, **bright})
     method, _, tools = fitted(
         name, tmp_path, training, pretraining_epochs=0, epochs=30, learning_rate=3e-3
@@ -122,7 +122,7 @@ def test_pretraining_learns_to_tell_the_classes_of_the_auxiliary_set(tmp_path, n
     size = SMALL_FILTERS if name == "autoencoder-spectral" else {}
     changes = {"pretraining_epochs": 15, "epochs": 0, "learning_rate": 3e-3}
     _, _, tools = fitted(name, tmp_path, **size, **changes)
-    [told] = [text for text in tools.said if text.startswith("pretraining: cross-entropy")]
+    [told] = [text for text in tools.said if text.startswith("pretraining: loss")]
     first, last = (float(word) for word in told.split() if word[0].isdigit())
     assert last < first / 2
 
