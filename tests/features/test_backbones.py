@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from harness.errors import BenchError
@@ -70,6 +71,17 @@ def test_preprocessing_follows_the_configuration_of_the_weights(lite):
     assert "shorter side to 256" in lite.preprocessing
     assert "centre 224" in lite.preprocessing
     assert "(0.5, 0.5, 0.5)" in lite.preprocessing
+
+
+def test_a_network_sees_what_the_evaluation_of_its_weights_would_show_it(lite):
+    """Pillow and torch round a few pixels otherwise, by one grey level."""
+    config = timm.data.resolve_data_config({}, model=lite.network)
+    transform = timm.data.create_transform(**config, is_training=False)
+    images = torch.nn.functional.avg_pool2d(noise(4, 300).float(), 5, 1, 2).to(torch.uint8)
+    expected = torch.stack([transform(Image.fromarray(i.numpy()).convert("RGB")) for i in images])
+    levels = (lite._prepared(images) - expected).abs() * 127.5
+    assert levels.max() < 1.01
+    assert (levels < 0.01).float().mean() > 0.99
 
 
 def test_bf16_keeps_the_direction_of_the_features(packaged, lite):

@@ -19,6 +19,7 @@ class Tight:
     preprocessing = "as it is"
     precision = "fp32"
     layers = ("pool", "tokens")
+    independent = False
     footprint = 2**20
 
     def __init__(self, most, error):
@@ -55,6 +56,15 @@ def test_a_batch_that_does_not_fit_is_halved_said_and_goes_on(error):
     ]
     gathered(batches, 9)
     assert extractor.sizes[-2:] == [8, 8], "it has learnt what fits"
+
+
+def test_only_what_does_not_depend_on_its_neighbours_comes_in_a_shorter_batch():
+    for independent, last in ((False, 32), (True, 8)):
+        extractor = Tight(32, CPU)
+        extractor.independent = independent
+        rows = gathered(Batches("net", extractor, "cpu"), 40)
+        assert np.array_equal(rows, images(40)[::-1].reshape(40, -1))
+        assert extractor.sizes == [32, last]
 
 
 def test_memory_that_runs_short_in_the_middle_loses_and_repeats_nothing():

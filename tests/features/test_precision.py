@@ -19,6 +19,7 @@ class Net:
 
     preprocessing = "as it is"
     layers = ("pool",)
+    independent = False
     footprint = 2**20
 
     def __init__(self, kind, noise):

@@ -149,7 +149,8 @@ from harness.features.weights import Weights
 from harness.plugins import hookimpl
 
 class Extractor:
-    preprocessing, precision, layers, footprint = "as it is", "fp32", ("pool",), 1
+    preprocessing, precision, layers = "as it is", "fp32", ("pool",)
+    independent, footprint = False, 1
 
     def __call__(self, pixels, layers):
         if len(pixels) > 8:
