@@ -174,7 +174,7 @@ class JsonTalker(Talker):
     def plan(self, plan: Plan) -> None:
         """Tell what would run."""
         todo, done = ([_name(cell) for cell in cells] for cells in (plan.todo, plan.done))
-        self.tell("plan", todo=todo, done=done, estimate=plan.estimate)
+        self.tell("plan", todo=todo, done=done, estimate=plan.estimate, guessed=plan.guessed)
 
     begin = plan
 
@@ -224,9 +224,17 @@ def _summary(plan: Plan) -> str:
     text = f"{len(plan.todo)} cells to run"
     if plan.done:
         text += f", {len(plan.done)} already finished"
-    if plan.estimate is not None:
-        text += f"; about {max(1, round(plan.estimate))} s by earlier runs"
+    if plan.guessed and any(cell.budget is Budget.PAPER for cell in plan.todo):
+        return f"{text}; {plan.guessed} never ran here, so how long they take is not known"
+    if plan.todo:
+        text += f"; about {_duration(plan.estimate)}"
+    if plan.guessed:
+        text += f" ({plan.guessed} never ran here: a guess)"
     return text
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(1, round(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
 
 
 def _result(record: Record) -> str:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import re
 
 import pytest
 import timm
@@ -306,5 +307,21 @@ def test_a_dry_run_changes_nothing(bench):
     said = bench(*arguments).stderr.splitlines()
     cells = [line for line in said if line.startswith("to do ")]
     assert len(cells) > 5
-    assert said[-1] == f"{len(cells)} cells to run"
+    assert said[-1].startswith(f"{len(cells)} cells to run; about")
     assert not (bench.folder / "results").exists()
+
+
+def test_the_first_run_takes_quick_methods_first_and_guesses_how_long_it_takes(bench):
+    answer = "return Prediction(np.zeros(n), np.ones(n, int))"
+    slow = method_source("a-slow", answer).replace("    name =", "    trains = True\n    name =")
+    bench.plugin("a-slow", slow)
+    bench.plugin("z-quick", method_source("z-quick", answer))
+    methods = ("-m", "a-slow", "-m", "z-quick")
+    arguments = ("run", *methods, "--datasets", bench.phantom(), "-d", "small")
+    said = bench(*arguments, "--dry-run").stderr
+    assert [line.split()[2] for line in said.splitlines()[:2]] == ["z-quick", "a-slow"]
+    assert re.search(r"2 cells to run; about \d+ s \(2 never ran here: a guess\)", said)
+    assert "not known" in bench(*arguments, "--dry-run", "--budget", "paper").stderr
+    bench(*arguments)
+    again = bench(*arguments, "--fresh", "--dry-run").stderr
+    assert "guess" not in again
