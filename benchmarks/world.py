@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
-from harness.features.client import FeatureClient, Features
+from harness.features.client import FeatureClient
 from harness.machine import cores
+from harness.protocol import Extracted
 
 Sets = Mapping[str, tuple[Path, tuple[str, ...]]]
 
@@ -31,11 +32,11 @@ def service(precision: str = "fp32") -> FeatureClient:
     return FeatureClient("cpu", precision, cores(), {})
 
 
-def ask(client: FeatureClient, sets: Sets, backbone: str) -> Features:
+def ask(client: FeatureClient, sets: Sets, backbone: str) -> Extracted:
     """Have the pooled features of the one set given."""
     [name] = sets
-    client.open("case", sets)
-    return client.features("case", name, backbone, ["pool"], lambda _: None)
+    client.open(sets)
+    return client.features(name, backbone, ["pool"])
 
 
 def forget(cache: Path) -> None:

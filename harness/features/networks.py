@@ -20,6 +20,7 @@ from harness.errors import BenchError, did_you_mean
 from harness.features.extractor import AS_MAP, POOL, TOKENS
 from harness.features.hub import full_name
 from harness.files import atomic
+from harness.protocol import Network
 
 PIXEL_BYTES = 256  # of activations for each pixel of a network's input: 13 MB for 224 x 224
 
@@ -107,7 +108,7 @@ def _inner_layers(network: Any) -> dict[str, int]:
     return {f"{kind}{index + 1}": index for index in range(len(reductions))}
 
 
-def export(extractor: NetworkExtractor, path: Path) -> dict[str, Any]:
+def export(extractor: NetworkExtractor, path: Path) -> Network:
     """Write a network's weights to ``path``, unless they are there, and describe the rest."""
     network: Any = extractor.network
     if not path.exists():
@@ -115,14 +116,14 @@ def export(extractor: NetworkExtractor, path: Path) -> dict[str, Any]:
         with atomic(path) as stream:
             stream.write(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
     config = network.pretrained_cfg
-    return {
-        "path": str(path),
-        "architecture": ".".join(filter(None, (config["architecture"], config.get("tag")))),
-        "any_side": isinstance(network, VisionTransformer),
-        "side": extractor.side,
-        "mean": extractor.mean.flatten().tolist(),
-        "deviation": extractor.deviation.flatten().tolist(),
-    }
+    return Network(
+        path=path,
+        architecture=".".join(filter(None, (config["architecture"], config.get("tag")))),
+        any_side=isinstance(network, VisionTransformer),
+        side=extractor.side,
+        mean=tuple(extractor.mean.flatten().tolist()),
+        deviation=tuple(extractor.deviation.flatten().tolist()),
+    )
 
 
 def from_file(name: str, path: Path, *, renamed: bool = False) -> nn.Module:

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.features.inventory import clear, limit
-from harness.features.weights import Weights
 from harness.files import atomic, json_digest, write_json
+from harness.weights import Weights
 
 Rows = NDArray[np.float32]
 DIGEST = np.dtype("S64")  # an image's SHA-256 as hex

@@ -17,7 +17,6 @@ import numpy as np
 from harness import __version__
 from harness.datasets.cases import Case, make_cases, with_auxiliary, with_null_pool
 from harness.datasets.dataset import Dataset
-from harness.features.weights import Used
 from harness.files import write_text
 from harness.method import Access, Task
 from harness.running.answers import Answers
@@ -37,6 +36,7 @@ from harness.running.records import (
     with_ending,
 )
 from harness.scoring.metrics import Metric, attribution_metrics, auc_metric, membership_metrics
+from harness.weights import Used
 
 NULL_AUC = "auc_null_pool"  # the method's AUC with the pools of a generator that saw no question
 

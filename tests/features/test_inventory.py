@@ -7,7 +7,7 @@ import pytest
 from harness.errors import BenchError
 from harness.features.inventory import clear, holdings, parse_size, shards
 from harness.features.store import FeatureStore, Key
-from harness.features.weights import Weights
+from harness.weights import Weights
 
 DAY = 86_400
 

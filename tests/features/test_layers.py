@@ -9,7 +9,7 @@ from harness.features.backbones import RandomBackbone
 from harness.features.extractor import check_layers
 from harness.features.packaged import bench_backbones
 from harness.features.store import FeatureStore, Key, map_rows
-from harness.features.weights import Weights
+from harness.weights import Weights
 
 CNN, VIT = "test_resnet", "test_vit"  # timm's own miniatures, of 160 pixels
 

@@ -8,7 +8,7 @@ from harness.features import precision
 from harness.features.backbones import RandomBackbone
 from harness.features.batches import Batches
 from harness.features.precision import compare, load
-from harness.features.weights import Weights
+from harness.weights import Weights
 
 MEASURED = precision._speed
 WEIGHTS = Weights("net", "none", "0" * 64)

@@ -12,14 +12,14 @@ from safetensors.numpy import load_file
 
 from harness.features import store as store_module
 from harness.features.store import FeatureStore, Key, map_rows
-from harness.features.weights import Weights
+from harness.weights import Weights
 
 ASK = """
 import hashlib, sys, time
 import numpy as np
 from pathlib import Path
 from harness.features import store
-from harness.features.weights import Weights
+from harness.weights import Weights
 
 root, first, count, seconds = Path(sys.argv[1]), *map(int, sys.argv[2:5])
 store.CHUNK = 16

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.features.store import FeatureStore, Key, map_rows, set_digest
-from harness.features.weights import Weights
+from harness.weights import Weights
 
 KEY = Key(Weights("tiny", "none", "0" * 64), "pool", "as it is", "fp32")
 

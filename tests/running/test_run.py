@@ -25,6 +25,10 @@ FAILING = {
     "backbone": (
         "tools.features(questions.unknown, 'no-such-net@random:0')", "failed", "no such model",
     ),
+    "babble": (
+        """tools._channel._end.sendall(b'{"say": "predicted"}\\n'); import time; time.sleep(60)""",
+        "failed", "broke the protocol",
+    ),
     "layer": ("tools.features(questions.unknown, 'pixels', 'deep')", "failed", "no layer"),
 }  # fmt: skip
 
@@ -146,7 +150,7 @@ def test_several_layers_of_a_backbone_reach_a_method_from_one_pass(bench):
 TIGHT = """
 import torch
 from harness.features.backbones import Backbone
-from harness.features.weights import Weights
+from harness.weights import Weights
 from harness.plugins import hookimpl
 
 class Extractor:
