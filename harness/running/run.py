@@ -44,8 +44,8 @@ NULL_AUC = "auc_null_pool"  # the method's AUC with the pools of a generator tha
 class Reporter(Protocol):
     """Whoever is told how the run goes."""
 
-    def begin(self, plan: Plan) -> None:
-        """The plan is about to be run."""
+    def begin(self, plan: Plan, store: RecordStore) -> None:
+        """The plan is about to be run, and its records written to the store."""
 
     def cell(self, cell: Cell, position: int) -> None:
         """A cell begins."""
@@ -84,7 +84,7 @@ def run_plan(
         engine.warm_up(plan.todo)
         for backbone in required:
             engine.features.fetch(backbone)
-        reporter.begin(plan)
+        reporter.begin(plan, store)
         asked = Answers(engine)
         for position, cell in enumerate(plan.todo):
             reporter.cell(cell, position)

@@ -1,8 +1,13 @@
 import csv
 import io
 import subprocess
+from types import SimpleNamespace
 
 import pytest
+
+from harness.cli import reporting
+from harness.running.plan import Plan
+from harness.running.records import RecordStore
 
 
 def small(bench, **options):
@@ -113,3 +118,27 @@ def test_datasets_may_be_given_before_the_verb(bench):
     shown = bench.json("--datasets", bench.phantom(), "show", "small", "--json")
     assert shown["fetch"]["phantom"]["seed"] == 1
     assert shown["origin"].endswith("small.yaml:2")
+
+
+def test_a_long_run_shows_its_first_board_before_it_ends(bench, monkeypatch, capsys):
+    bench("run", "-m", "random", "-m", "constant", "--datasets", bench.phantom(), "-d", "small")
+    store = RecordStore(bench.folder / "results")
+    records = list(store.of("small"))
+    dataset = SimpleNamespace(entry=SimpleNamespace(name="small"))
+    cells = [
+        SimpleNamespace(
+            card=SimpleNamespace(name=record.method.name), dataset=dataset, changed={}, seed=0,
+            protocol=record.protocol, budget=record.method.budget, backbones=[],
+        )
+        for record in records
+    ]  # fmt: skip
+    monkeypatch.setattr(reporting, "FIRST_BOARD", -1)
+    talker = reporting.Talker()
+    talker.begin(Plan(tuple(cells), (), 1.0, 0), store)
+    for position, (cell, record) in enumerate(zip(cells, records, strict=True)):
+        talker.cell(cell, position)
+        talker.finished(cell, record)
+    said = capsys.readouterr().err
+    assert said.count("The board so far") == 1
+
+    assert said.index("1/2") < said.index("small · membership") < said.index("2/2")
