@@ -91,3 +91,13 @@ def test_cross_validation_and_submission_answer_every_generated_image(bench, sub
 
 def test_a_method_of_the_other_task_is_refused(bench, subsets):
     assert "task of subsets (attribution)" in bench.refused("run", "-m", "nearest-pixel", *subsets)
+
+
+def test_without_a_data_set_a_method_gets_the_default_ones_of_its_task(bench, subsets):
+    tasks = {"centroid": "phantom-attribution-", "random": "phantom-"}
+    for method, prefix in tasks.items():
+        said = bench("run", "-m", method, "--dry-run").stderr.splitlines()
+        chosen = [line.split(" on ")[1] for line in said if line.startswith("to do")]
+        assert len(chosen) == 2
+        assert all(name.startswith(prefix) for name in chosen)
+    assert not any("attribution" in name for name in chosen)
