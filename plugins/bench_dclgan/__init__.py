@@ -1,0 +1,1 @@
+"""Discriminator attention of a dual contrastive GAN (Neural Nexus, ImageCLEF 2025)."""
