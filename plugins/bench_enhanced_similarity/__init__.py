@@ -1,0 +1,1 @@
+"""Similarity of deep features of enhanced images (ZOQ, ImageCLEF 2025)."""
