@@ -1,0 +1,1 @@
+"""Autoencoders and patches of the generated images (VCMI, ImageCLEF 2023)."""
