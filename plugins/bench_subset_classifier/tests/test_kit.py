@@ -1,0 +1,21 @@
+"""How the methods behave in a worker, by the kit."""
+
+import pytest
+
+from harness.testing import check_method
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("subset-efficientnet", {"epochs": 1}),
+        ("subset-efficientnet-vote", {"epochs": 1}),
+        ("subset-efficientnet-pseudo", {"epochs": 1}),
+        ("subset-efficientnet-pseudo-all", {"epochs": 1}),
+        ("subset-resnet18-reals", {"epochs": 1}),
+        ("subset-resnet18-reals-last", {"epochs": 1}),
+    ],
+)
+def test_it_behaves(name, changes):
+    check_method(name, changes=changes)

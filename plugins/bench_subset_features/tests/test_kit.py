@@ -1,0 +1,20 @@
+"""How the methods behave in a worker, by the kit."""
+
+import pytest
+
+from harness.testing import check_method
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        "subset-svm-resnet50",
+        "subset-svm-resnet50-as-coded",
+        "subset-svm-resnet50-fine-tuned",
+        "subset-kmeans-resnet50",
+        "subset-agglomerative-resnet50",
+    ],
+)
+def test_it_behaves(name):
+    check_method(name)
