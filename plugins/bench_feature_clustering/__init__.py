@@ -1,0 +1,1 @@
+"""Clusters of deep features, and distances to the centres of the generated ones (Challengers)."""

@@ -1,0 +1,1 @@
+"""A classifier of used and not-used reals that sees no generated image (Challengers)."""
