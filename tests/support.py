@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from textwrap import dedent, indent
 
@@ -15,10 +16,12 @@ import numpy as np
 
 from harness.features.neighbours import nearest
 from harness.method import Budget, ImageSet, Questions, Training
+from harness.plugins import METHODS
+
+QUICK = {"controls", "cosine-threshold", "nearest-pixel", "whitened-neighbour"}
+OTHERS = [entry.name for entry in entry_points(group=METHODS) if entry.name not in QUICK]
 
 # Big enough for intervals (10 patients a class), small enough for seconds on two cores.
-TRAINED = ("moco-moe", "siamese-attention", "vit-autoencoder", "handcrafted-forest")
-
 SMALL_PHANTOM = """
 {name}:
   task: membership
@@ -41,14 +44,13 @@ class Bench:
     """The ``bench`` command with its own cache, results and plugins."""
 
     folder: Path
-    trained: bool = False  # whether the families that train networks are there, too
     cards: Path | None = None  # of built-in methods, so that they need not be imported anew
 
     @property
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            "BENCH_DISABLE_PLUGINS": "" if self.trained else ",".join(TRAINED),
+            "BENCH_DISABLE_PLUGINS": ",".join(OTHERS),
             "BENCH_CACHE": str(self.folder / "cache"),
             "BENCH_RESULTS": str(self.folder / "results"),
             "PYTHONPATH": os.pathsep.join(
