@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from harness.board.published import COLUMNS, FIGURES, PublishedRun, read_published
 from harness.errors import BenchError
 from harness.files import shipped
+from harness.plugins import METHODS, installed, load_methods
 
 Array = NDArray[Any]
 Counts = tuple[int | None, ...]
@@ -247,3 +248,22 @@ def test_the_readme_counts_the_rows_of_each_table() -> None:
 
 def test_figures_are_fields_of_a_run() -> None:
     assert set(FIGURES) < set(COLUMNS)
+
+
+UNDESCRIBED = {
+    "yunnan-validation", "yunnan-best",
+    "1330", "1356", "1359", "1360", "1364", "1366", "1367", "1368", "1369", "1777", "1794", "1877",
+    "1879", "1882", "1883",
+}  # fmt: skip
+
+
+def test_every_described_run_has_a_method_and_no_other_is_claimed() -> None:
+    assert {run.run for run in RUNS if not run.method} == UNDESCRIBED
+    methods = {m.name: m for p in installed(METHODS) for m in load_methods(p)}
+    claims = {name: m.reference.runs for name, m in methods.items() if m.reference}
+    claimed = {(run, name) for name, runs in claims.items() for run in runs}
+    for run in RUNS:
+        if run.method:
+            assert (run.run, run.method) in claimed
+            assert methods[run.method].task == run.task
+    assert {run for run, _ in claimed} == {run.run for run in RUNS} - UNDESCRIBED
