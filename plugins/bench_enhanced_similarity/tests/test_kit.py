@@ -12,10 +12,7 @@ QUICK = {"side": 32, "filters": (4, 4), "epochs": 1}
     ("name", "changes"),
     [
         ("enhanced-resnet-jaccard", {}),
-        ("enhanced-resnet-cosine", {}),
         ("enhanced-cnn-ssim", QUICK),
-        ("enhanced-cnn-jaccard", QUICK),
-        ("enhanced-cnn-cosine", QUICK),
     ],
 )
 def test_it_behaves(name, changes):

@@ -10,11 +10,8 @@ from harness.testing import check_method
     ("name", "changes"),
     [
         ("subset-efficientnet", {"epochs": 1}),
-        ("subset-efficientnet-vote", {"epochs": 1}),
         ("subset-efficientnet-pseudo", {"epochs": 1}),
-        ("subset-efficientnet-pseudo-all", {"epochs": 1}),
         ("subset-resnet18-reals", {"epochs": 1}),
-        ("subset-resnet18-reals-last", {"epochs": 1}),
     ],
 )
 def test_it_behaves(name, changes):

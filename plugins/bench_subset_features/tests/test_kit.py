@@ -10,10 +10,8 @@ from harness.testing import check_method
     "name",
     [
         "subset-svm-resnet50",
-        "subset-svm-resnet50-as-coded",
         "subset-svm-resnet50-fine-tuned",
         "subset-kmeans-resnet50",
-        "subset-agglomerative-resnet50",
     ],
 )
 def test_it_behaves(name):
