@@ -1,49 +1,56 @@
 """The only way two processes of a run talk: one JSON object a line over a socket pair.
 
-JSON and not pickle, because what a worker says is data and must never become code.
+JSON and not pickle, because what a worker says is data and must never become code. What comes in is
+checked to be one of the messages that this end understands (:mod:`harness.protocol`).
 """
 
 from __future__ import annotations
 
-import json
-import select
 import socket
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 MESSAGE_BYTES = 256 * 2**20  # no honest message is longer: 25,000 answers with scores are 3 MB
 
 
 class ChannelClosedError(Exception):
-    """The other side has gone, or said something that is no message."""
+    """The other side has gone."""
 
 
-class Channel:
-    """One end of a conversation."""
+class ProtocolError(Exception):
+    """The other side said something that is no message."""
 
-    def __init__(self, end: socket.socket) -> None:
+
+T = TypeVar("T")
+
+
+class Channel(Generic[T]):
+    """One end of a conversation that hears messages of type T."""
+
+    def __init__(self, end: socket.socket, heard: Any) -> None:
+        """Take an end, and the messages that it understands: a type, or a union of several."""
         self._end = end
+        self._heard: TypeAdapter[T] = TypeAdapter(heard)
         self._received = bytearray()
 
-    def fileno(self) -> int:
-        """Return the descriptor, for ``select``."""
-        return self._end.fileno()
-
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: BaseModel) -> None:
         """Send one message.
 
         Raises:
             ChannelClosedError: nobody listens any more.
         """
         try:
-            self._end.sendall(json.dumps(message).encode() + b"\n")
+            self._end.sendall(message.model_dump_json().encode() + b"\n")
         except OSError as error:
             raise ChannelClosedError(str(error)) from None
 
-    def receive(self, timeout: float | None = None) -> dict[str, Any] | None:
-        """Return the next message, or ``None`` when none came within ``timeout`` seconds.
+    def receive(self) -> T:
+        """Return the next message.
 
         Raises:
-            ChannelClosedError: the other side closed, or sent something that is no message.
+            ChannelClosedError: the other side closed.
+            ProtocolError: it sent something else than a message that is understood here.
         """
         searched = 0
         while True:
@@ -51,10 +58,8 @@ class Channel:
             if end >= 0:
                 line = bytes(self._received[:end])
                 del self._received[: end + 1]
-                return _parse(line)
+                return self._parse(line)
             searched = len(self._received)
-            if not select.select([self._end], [], [], timeout)[0]:
-                return None
             try:
                 data = self._end.recv(1 << 20)
             except OSError as error:
@@ -63,18 +68,16 @@ class Channel:
                 raise ChannelClosedError("the other side closed")
             self._received += data
             if len(self._received) > MESSAGE_BYTES:
-                raise ChannelClosedError(f"a message of over {MESSAGE_BYTES} bytes")
+                raise ProtocolError(f"a message of over {MESSAGE_BYTES} bytes")
 
     def close(self) -> None:
         """Close this end."""
         self._end.close()
 
-
-def _parse(line: bytes) -> dict[str, Any]:
-    try:
-        message = json.loads(line)
-    except ValueError:
-        raise ChannelClosedError("a line that is not JSON") from None
-    if not isinstance(message, dict):
-        raise ChannelClosedError("a message that is not an object")
-    return message
+    def _parse(self, line: bytes) -> T:
+        try:
+            return self._heard.validate_json(line)
+        except ValidationError as error:
+            flaw = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, flaw["loc"]))
+            raise ProtocolError(f"{place}: {flaw['msg']}" if place else flaw["msg"]) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ class Backbone(nn.Module):
     def __init__(
         self,
         *,
-        path: str,
+        path: str | Path,
         architecture: str,
         any_side: bool,
         side: int,

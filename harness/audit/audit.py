@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +24,7 @@ from harness.audit.properties import property_tests, untested
 from harness.audit.verdict import Finding, Level, Test, Verdict, judge
 from harness.datasets.dataset import Dataset
 from harness.features.backbones import PIXELS_SIDE
+from harness.features.client import FeatureClient
 from harness.features.extractor import POOL
 from harness.features.store import map_rows
 from harness.method import Task
@@ -38,18 +37,6 @@ POOLS = ("train/generated", "test/generated", "null")
 Say = Callable[[str], None]
 
 
-class Features(Protocol):
-    """The part of the feature service that an audit uses."""
-
-    def open(self, case: str, sets: Mapping[str, tuple[Path, tuple[str, ...]]]) -> None:
-        """Name the image sets of a case."""
-
-    def features(
-        self, case: str, set_name: str, backbone: str, layers: Sequence[str], listen: Any
-    ) -> Any:
-        """Return the shards with layers of one set."""
-
-
 @dataclass(frozen=True, eq=False)
 class Audit:
     """What was found, and the pairs to look at."""
@@ -59,7 +46,7 @@ class Audit:
     pairs: tuple[Pair, ...] = ()
 
 
-def audit_dataset(dataset: Dataset, files: Files | None, service: Features, say: Say) -> Audit:
+def audit_dataset(dataset: Dataset, files: Files | None, service: FeatureClient, say: Say) -> Audit:
     """Make every check that the data allow.
 
     Args:
@@ -112,7 +99,7 @@ def _blind_tests(
     dataset: Dataset,
     known: Cohort,
     pixels: Mapping[str, NDArray[np.float32]],
-    service: Features,
+    service: FeatureClient,
     say: Say,
 ) -> list[Test]:
     """Try what can be told without generated images, as far as there are patients for it."""
@@ -149,15 +136,12 @@ def _sets_of(dataset: Dataset, kind: str) -> tuple[str, ...]:
 
 
 def _features(
-    service: Features, dataset: Dataset, names: Sequence[str], backbone: str
+    service: FeatureClient, dataset: Dataset, names: Sequence[str], backbone: str
 ) -> dict[str, NDArray[np.float32]]:
     """Return the (N, D) features of the named sets."""
     sets = {name: dataset.sets[name] for name in names}
-    service.open("audit", {name: (s.path, s.digests) for name, s in sets.items()})
-    return {
-        name: map_rows(service.features("audit", name, backbone, [POOL], lambda _: None).paths[0])
-        for name in names
-    }
+    service.open({name: (s.path, s.digests) for name, s in sets.items()})
+    return {name: map_rows(service.features(name, backbone, [POOL]).paths[0]) for name in names}
 
 
 def _square(dataset: Dataset, name: str, rows: NDArray[np.float32]) -> NDArray[np.float32]:

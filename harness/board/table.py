@@ -55,12 +55,17 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
     return Group(*lines)
 
 
-def print_board(board: Board) -> None:
-    """Print a board on standard output, as wide as the terminal; in full where there is none."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDE_COLUMNS)
-    console.print(board_table(board, wide=console.width >= WIDE_COLUMNS))
+def print_board(board: Board, console: Console | None = None) -> None:
+    """Print a board as wide as the terminal, in full where there is none.
+
+    Args:
+        board: what to print.
+        console: where; standard output by default.
+    """
+    console = console or Console(highlight=False)
+    width = console.width if console.is_terminal else WIDE_COLUMNS
+    table = board_table(board, wide=width >= WIDE_COLUMNS)
+    console.print(table, width=width, soft_wrap=False)
     console.print()
 
 

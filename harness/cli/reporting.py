@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harness.board.board import Board, read_boards
+from harness.board.table import print_board
 from harness.board.wording import figure_text
 from harness.plugins import Broken
 from harness.running.records import Record, RecordStore, Status
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from harness.datasets.recipe import Recipe
     from harness.running.plan import Cell, Plan
 
+FIRST_BOARD = 30  # seconds after which the board is shown once while a run goes on
+
 
 class Talker:
     """Plain lines on standard error, boards on standard output: for a log."""
@@ -32,6 +36,8 @@ class Talker:
         self.err = Console(stderr=True, soft_wrap=True, highlight=False)
         self.total = 0
         self.position = 0
+        self.store: RecordStore | None = None
+        self.first_board = math.inf  # when the board is shown as far as it goes
 
     def __enter__(self) -> Self:
         return self
@@ -74,9 +80,10 @@ class Talker:
         """Say that every cell is finished."""
         self.say(f"nothing to do: all {len(plan.done)} cells are up to date (--fresh runs them)")
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: Plan, store: RecordStore) -> None:
         """The plan is about to be run."""
-        self.total = len(plan.todo)
+        self.total, self.store = len(plan.todo), store
+        self.first_board = time.monotonic() + FIRST_BOARD
         self.say(_summary(plan))
 
     def cell(self, cell: Cell, position: int) -> None:
@@ -90,6 +97,11 @@ class Talker:
         """A cell has its record."""
         count = f"{self.position + 1}/{self.total}"
         self.say(f"{count:>7}  {_name(cell)}  {_result(record)}")
+        if self.store and time.monotonic() > self.first_board and self.position + 1 < self.total:
+            self.first_board = math.inf
+            self.say("The board so far; the run goes on.")
+            for board in _boards(self.store, [cell.dataset], cell.protocol, cell.budget):
+                print_board(board, self.err)
 
     def interrupted(self, command: str) -> None:
         """The run was interrupted."""
@@ -99,8 +111,6 @@ class Talker:
         self, store: RecordStore, datasets: Sequence[Dataset], protocol: str, budget: Budget
     ) -> None:
         """Show the boards of a run."""
-        from harness.board.table import print_board
-
         for board in _boards(store, datasets, protocol, budget):
             print_board(board)
 
@@ -135,9 +145,9 @@ class LiveTalker(Talker):
         with self.err.status(f"reading {escape(entry.name)}"):
             return super().open_dataset(entry, recipes)
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: Plan, store: RecordStore) -> None:
         """Set the overall bar to the number of cells."""
-        super().begin(plan)
+        super().begin(plan, store)
         self.bars.update(self.overall, total=len(plan.todo))
 
     def cell(self, cell: Cell, position: int) -> None:
@@ -174,9 +184,11 @@ class JsonTalker(Talker):
     def plan(self, plan: Plan) -> None:
         """Tell what would run."""
         todo, done = ([_name(cell) for cell in cells] for cells in (plan.todo, plan.done))
-        self.tell("plan", todo=todo, done=done, estimate=plan.estimate)
+        self.tell("plan", todo=todo, done=done, estimate=plan.estimate, guessed=plan.guessed)
 
-    begin = plan
+    def begin(self, plan: Plan, store: RecordStore) -> None:
+        """Tell what will run."""
+        self.plan(plan)
 
     def nothing_to_do(self, plan: Plan) -> None:
         """Tell that every cell is finished."""
@@ -224,9 +236,17 @@ def _summary(plan: Plan) -> str:
     text = f"{len(plan.todo)} cells to run"
     if plan.done:
         text += f", {len(plan.done)} already finished"
-    if plan.estimate is not None:
-        text += f"; about {max(1, round(plan.estimate))} s by earlier runs"
+    if plan.guessed and any(cell.budget is Budget.PAPER for cell in plan.todo):
+        return f"{text}; {plan.guessed} never ran here, so how long they take is not known"
+    if plan.todo:
+        text += f"; about {_duration(plan.estimate)}"
+    if plan.guessed:
+        text += f" ({plan.guessed} never ran here: a guess)"
     return text
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(1, round(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
 
 
 def _result(record: Record) -> str:

@@ -28,7 +28,9 @@ from harness.vocabulary import Budget
 if TYPE_CHECKING:
     from harness.cards import Card, Cards
     from harness.cli.reporting import Talker
+    from harness.datasets.catalogue import Catalogue
     from harness.datasets.dataset import Dataset
+    from harness.datasets.entry import Entry
     from harness.running.local import Settings
     from harness.running.plan import Cell, Plan
     from harness.running.records import Record, RecordStore
@@ -91,7 +93,7 @@ def run(
     talker.broken(cards.broken)
     catalogue, trusted = open_catalogue(context, datasets)
     talker.broken(trusted.broken)
-    entries = catalogue.select(dataset) if dataset else catalogue.defaults()
+    entries = choose_datasets(catalogue, dataset or [], chosen)
     external = find_auxiliary(catalogue, auxiliary)
     opened = [talker.open_dataset(entry, trusted.recipes()) for entry in entries]
     beside = None if external is None else talker.open_dataset(external, trusted.recipes())
@@ -124,6 +126,22 @@ def choose_methods(everything: bool, names: list[str], headline: bool) -> tuple[
     cards = read_cards()
     chosen = [cards.get(name) for name in names] or list(cards.methods.values())
     return [card for card in chosen if card.headline or not headline], cards
+
+
+def choose_datasets(catalogue: Catalogue, names: list[str], cards: list[Card]) -> list[Entry]:
+    """Return the data sets that a command names, else the default ones of the methods' tasks.
+
+    Raises:
+        BenchError: a name that nothing has, or no default data set is of the methods' tasks.
+    """
+    if names:
+        return catalogue.select(names)
+    tasks = {card.task for card in cards}
+    entries = [entry for entry in catalogue.defaults() if entry.task in tasks]
+    if not entries:
+        said = ", ".join(sorted(tasks))
+        raise BenchError(f"no default data set is of the task {said}; name one with -d")
+    return entries
 
 
 def make_cells(

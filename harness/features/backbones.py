@@ -11,8 +11,8 @@ from pathlib import Path
 from harness.errors import BenchError
 from harness.features import hub
 from harness.features.extractor import Extractor
-from harness.features.weights import Weights, weights_of_file
 from harness.files import cache_dir, json_digest, read_json, write_json
+from harness.weights import Weights, weights_of_file
 
 LBP_VERSION = 1  # of the rule in harness.features.texture
 PIXELS_SIDE = 64  # as GAN-Leaks compares images (Chen et al., CCS 2020; its published code)

@@ -24,7 +24,7 @@ class Batches:
     """An extractor on a device, and how many images it takes at a time.
 
     Every batch has the same number of images, the last one padded with black ones, so that an
-    image's features do not depend on what stands beside it.
+    image's features do not depend on what stands beside it; where they never do, none is padded.
     """
 
     def __init__(self, name: str, extractor: Extractor, device: str) -> None:
@@ -69,7 +69,8 @@ class Batches:
             yield found
 
     def _compute(self, images: NDArray[np.uint8], layers: Sequence[str]) -> list[Rows]:
-        batch = np.zeros((self.batch, *images.shape[1:]), np.uint8)
+        size = len(images) if self.extractor.independent else self.batch
+        batch = np.zeros((size, *images.shape[1:]), np.uint8)
         batch[: len(images)] = images
         found = self.extractor(torch.from_numpy(batch).to(self.device), layers)
         return [features[: len(images)].cpu().numpy() for features in found]

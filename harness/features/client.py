@@ -7,34 +7,34 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from harness.channel import Channel, ChannelClosedError
+from harness.channel import Channel, ChannelClosedError, ProtocolError
 from harness.errors import BenchError
-from harness.features.weights import Used, Weights
 from harness.files import cache_dir
+from harness.protocol import (
+    Done,
+    Extract,
+    Extracted,
+    Failed,
+    Fetch,
+    Fetched,
+    FromService,
+    Lend,
+    Lent,
+    Log,
+    Message,
+    Open,
+    Progress,
+    Service,
+    StoredSet,
+)
+from harness.weights import Weights
 
-Listener = Callable[[dict[str, Any]], None]  # told of progress and log messages
-
-
-@dataclass(frozen=True)
-class Features:
-    """Where a set's features lie, and what it cost to have them."""
-
-    paths: tuple[Path, ...]  # a shard for each layer that was asked for
-    used: Used
-    hits: int
-    misses: int
-
-
-@dataclass(frozen=True)
-class Export:
-    """A network with its weights, for who builds and trains it elsewhere."""
-
-    description: dict[str, Any]  # what harness.learning.Backbone is made from
-    weights: Weights
+Listener = Callable[[Progress | Log], None]
+Heard = Progress | Log | Fetched | Done | Extracted | Lent | Failed
+T = TypeVar("T", bound=Message)
 
 
 class FeatureError(Exception):
@@ -54,15 +54,15 @@ class FeatureClient:
             env={**os.environ, "PYTHONWARNINGS": "ignore"}, start_new_session=True,
         )  # fmt: skip
         theirs.close()
-        self._channel = Channel(ours)
+        self._channel = Channel[Heard](ours, FromService)
         self._channel.send(
-            {
-                "device": device,
-                "precision": precision,
-                "threads": threads,
-                "store": str(cache_dir() / "features"),
-                "weights": {name: str(path) for name, path in weights.items()},
-            }
+            Service(
+                device=device,
+                precision=precision,
+                threads=threads,
+                store=cache_dir() / "features",
+                weights=dict(weights),
+            )
         )
 
     @property
@@ -76,37 +76,35 @@ class FeatureClient:
         Raises:
             BenchError: they cannot be had.
         """
-        return Weights(**self._ask({"do": "fetch", "backbone": backbone})["weights"])
+        return self._ask(Fetch(backbone=backbone), Fetched).weights
 
-    def open(self, case: str, sets: Mapping[str, tuple[Path, tuple[str, ...]]]) -> None:
-        """Name the image sets (pixels as .npy, digests) that requests for ``case`` may refer to."""
-        # One text for each set: a list of thousands is slow to write and to read.
-        described = {n: {"path": str(p), "digests": "".join(d)} for n, (p, d) in sets.items()}
-        self._ask({"do": "open", "case": case, "sets": described})
+    def open(self, sets: Mapping[str, tuple[Path, tuple[str, ...]]]) -> None:
+        """Open a case in place of the one before: its image sets (pixels as .npy, digests)."""
+        described = {
+            name: StoredSet(path=path, digests="".join(digests))
+            for name, (path, digests) in sets.items()
+        }
+        self._ask(Open(sets=described), Done)
 
     def features(
-        self, case: str, set_name: str, backbone: str, layers: Sequence[str], listen: Listener
-    ) -> Features:
-        """Return the shards with layers of one set of an open case, made in one pass.
+        self, set_name: str, backbone: str, layers: Sequence[str], listen: Listener = lambda _: None
+    ) -> Extracted:
+        """Return the shards with layers of one set of the open case, made in one pass.
 
         Raises:
             BenchError: the backbone or a layer is unknown, or the weights cannot be had.
             FeatureError: the extraction failed.
         """
-        request = {"case": case, "set_name": set_name, "backbone": backbone}
-        answer = self._ask({"do": "features", **request, "layers": list(layers)}, listen)
-        paths = tuple(map(Path, answer["paths"]))
-        used = Used(Weights(**answer["weights"]), **answer["choice"])
-        return Features(paths, used, answer["hits"], answer["misses"])
+        wanted = Extract(set_name=set_name, backbone=backbone, layers=tuple(layers))
+        return self._ask(wanted, Extracted, listen)
 
-    def network(self, backbone: str) -> Export:
+    def network(self, backbone: str) -> Lent:
         """Have a backbone's network written to a file that anyone may map.
 
         Raises:
             BenchError: the backbone is unknown or no network, or its weights cannot be had.
         """
-        answer = self._ask({"do": "network", "backbone": backbone})
-        return Export(answer["network"], Weights(**answer["weights"]))
+        return self._ask(Lend(backbone=backbone), Lent)
 
     def close(self) -> None:
         """End the service."""
@@ -120,18 +118,15 @@ class FeatureClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, request: dict[str, Any], listen: Listener | None = None) -> dict[str, Any]:
+    def _ask(self, request: Message, wanted: type[T], listen: Listener = lambda _: None) -> T:
         try:
             self._channel.send(request)
-            while message := self._channel.receive():
-                if "answered" in message:
-                    break
-                if listen:
-                    listen(message)
-        except ChannelClosedError:
+            while isinstance(answer := self._channel.receive(), Progress | Log):
+                listen(answer)
+        except (ChannelClosedError, ProtocolError) as error:
             code = self._process.wait()
-            raise FeatureError(f"the feature service ended (exit {code})") from None
-        if message is None or "error" in message:
-            error = message["error"] if message else "no answer"
-            raise BenchError(error) if message and message["input"] else FeatureError(error)
-        return message
+            raise FeatureError(f"the feature service ended (exit {code}): {error}") from None
+        if isinstance(answer, Failed):
+            raise BenchError(answer.reason) if answer.input else FeatureError(answer.reason)
+        assert isinstance(answer, wanted)
+        return answer

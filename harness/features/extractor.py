@@ -21,6 +21,7 @@ class Extractor(Protocol):
     preprocessing: str  # what happens to the pixels before the network, in words
     precision: str  # "fp32" or "bf16": what it computes in, whatever was asked for
     layers: tuple[str, ...]  # that there are
+    independent: bool  # whether an image's features are the same to the bit in any batch
     footprint: int  # bytes that an image takes while it is computed, roughly
 
     def __call__(self, pixels: torch.Tensor, layers: Sequence[str]) -> list[torch.Tensor]:

@@ -15,6 +15,7 @@ class PixelExtractor:
 
     precision = "fp32"
     layers: tuple[str, ...] = (POOL,)
+    independent = True
     footprint = 2**20
 
     def __init__(self, side: int) -> None:

@@ -18,8 +18,8 @@ from harness.features.backbones import Backbone
 from harness.features.batches import Batches, Rows
 from harness.features.extractor import POOL
 from harness.features.neighbours import nearest
-from harness.features.weights import Weights
 from harness.files import cache_dir, json_digest, read_json, write_json
+from harness.weights import Weights
 
 AUTO = "auto"
 SAMPLE = 256  # images of the check

@@ -1,10 +1,10 @@
 """The feature service: the only process that runs backbones and writes the store.
 
-It is trusted and never sees a method's code. It answers, in this order of use: ``fetch`` (weights
-of a backbone), ``open`` (the image sets of a case), ``features`` (shards with a set's rows, one for
-each layer that is asked for; they come from one pass). A case is extracted whole before any of its
-rows is handed out, so that the time an answer takes tells nothing about which images were known
-before.
+It is trusted and never sees a method's code. It answers, in this order of use: ``Fetch`` (weights
+of a backbone), ``Open`` (the image sets of a case), ``Extract`` (shards with a set's rows, one for
+each layer that is asked for; they come from one pass), ``Lend`` (a network to be trained). A case
+is extracted whole before any of its rows is handed out, so that the time an answer takes tells
+nothing about which images were known before.
 
 Run as ``python -m harness.features.service DESCRIPTOR`` with the descriptor of a socket.
 """
@@ -16,8 +16,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,23 +28,36 @@ from harness.features.batches import Batches
 from harness.features.extractor import check_layers
 from harness.features.precision import Choice, load
 from harness.features.store import DIGEST, Extraction, FeatureStore, Key
-from harness.features.weights import Weights
 from harness.files import cache_dir, json_digest
 from harness.machine import keep_freed_memory
 from harness.plugins import load_trusted
+from harness.protocol import (
+    Done,
+    Extract,
+    Extracted,
+    Failed,
+    Fetch,
+    Fetched,
+    Lend,
+    Lent,
+    Log,
+    Message,
+    Open,
+    Progress,
+    Service,
+    ToService,
+)
+from harness.weights import Used, Weights
+
+Request = Service | Fetch | Open | Extract | Lend
 
 
 @dataclass(frozen=True)
-class StoredSet:
-    """The pixels of one set of a case."""
+class Images:
+    """One set of a case."""
 
-    path: Path  # .npy, (N, H, W) uint8
+    pixels: NDArray[np.uint8]  # (N, H, W), memory-mapped
     digests: NDArray[np.bytes_]  # (N,) hex, in the order of the pixels
-
-    def pixels(self) -> NDArray[np.uint8]:
-        """Return the pixels, memory-mapped."""
-        found: NDArray[np.uint8] = np.load(self.path, mmap_mode="r")
-        return found
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,7 @@ class Loaded:
 class OpenCase:
     """A case, and what was extracted of it so far."""
 
-    sets: dict[str, StoredSet]
+    sets: dict[str, Images]
     extracted: dict[tuple[str, str], dict[str, Extraction]] = field(default_factory=dict)
 
     def lacks(self, backbone: str, layer: str, set_name: str) -> bool:
@@ -77,70 +88,66 @@ class OpenCase:
 
 
 class FeatureService:
-    """Backbones, store and open cases behind one channel."""
+    """Backbones, store and the open case behind one channel."""
 
-    def __init__(self, channel: Channel, settings: dict[str, Any]) -> None:
+    def __init__(self, channel: Channel[Request], settings: Service) -> None:
         self.channel = channel
-        self.device: str = settings["device"]
-        self.precision: str = settings["precision"]
-        self.files = {name: Path(path) for name, path in settings["weights"].items()}
-        self.store = FeatureStore(Path(settings["store"]))
+        self.settings = settings
+        self.files = settings.weights
+        self.store = FeatureStore(settings.store)
         self.packaged = load_trusted().backbones()
         self.loaded: dict[str, Loaded] = {}
-        self.cases: dict[str, OpenCase] = {}
+        self.case = OpenCase({})
 
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, request: Request) -> Message:
         """Answer one request; what went wrong is an answer too."""
         try:
-            match request.pop("do"):
-                case "fetch":
-                    return {"weights": asdict(self._backbone(request["backbone"]).fetch())}
-                case "open":
-                    return self._open(**request)
-                case "features":
-                    return self._features(**request)
-                case "network":
-                    return self._network(**request)
-                case other:
-                    raise ValueError(f"unknown request {other!r}")
+            match request:
+                case Fetch():
+                    return Fetched(weights=self._backbone(request.backbone).fetch())
+                case Open():
+                    return self._open(request)
+                case Extract():
+                    return self._extracted(request)
+                case Lend():
+                    return self._lent(request.backbone)
+                case Service():
+                    raise ValueError("the service is told only once what it is")
         except BenchError as error:
-            return {"error": str(error), "input": True}
+            return Failed(reason=str(error), input=True)
         except Exception as error:
-            return {"error": describe(error), "input": False}
+            return Failed(reason=describe(error))
 
-    def _open(self, case: str, sets: dict[str, dict[str, str]]) -> dict[str, Any]:
-        self.cases.clear()
-        stored = {
-            name: StoredSet(Path(s["path"]), np.frombuffer(s["digests"].encode(), DIGEST))
-            for name, s in sets.items()
+    def _open(self, request: Open) -> Done:
+        sets = {
+            name: Images(np.load(s.path, mmap_mode="r"), np.frombuffer(s.digests.encode(), DIGEST))
+            for name, s in request.sets.items()
         }
-        self.cases[case] = OpenCase(stored)
-        return {}
+        self.case = OpenCase(sets)
+        return Done()
 
-    def _features(
-        self, case: str, set_name: str, backbone: str, layers: list[str]
-    ) -> dict[str, Any]:
-        opened = self.cases[case]
+    def _extracted(self, request: Extract) -> Extracted:
+        opened, set_name, backbone = self.case, request.set_name, request.backbone
         if set_name not in opened.sets:
             raise BenchError(f"the case has no set {set_name}")
-        loaded = self._load(backbone, opened)
-        check_layers(backbone, loaded.batches.extractor, layers)
-        lacking = sorted({name for name in layers if opened.lacks(backbone, name, set_name)})
+        loaded = self._load(backbone)
+        check_layers(backbone, loaded.batches.extractor, request.layers)
+        lacking = sorted({n for n in request.layers if opened.lacks(backbone, n, set_name)})
         keys = [loaded.key(name) for name in lacking]
         new = []
         for name, images in opened.sets.items() if keys else ():
             for layer, found in zip(lacking, self._extract(keys, images, loaded), strict=True):
                 opened.extracted.setdefault((backbone, layer), {})[name] = found
                 new.append(found)
-        return {
-            "paths": [str(opened.extracted[backbone, name][set_name].path) for name in layers],
-            "weights": asdict(loaded.weights),
-            "choice": asdict(loaded.choice),
-            "hits": sum(found.hits for found in new),
-            "misses": sum(found.misses for found in new),
-        }
+        shards = (opened.extracted[backbone, layer][set_name] for layer in request.layers)
+        return Extracted(
+            paths=tuple(shard.path for shard in shards),
+            used=Used(loaded.weights, **asdict(loaded.choice)),
+            hits=sum(found.hits for found in new),
+            misses=sum(found.misses for found in new),
+        )
 
-    def _network(self, backbone: str) -> dict[str, Any]:
+    def _lent(self, backbone: str) -> Lent:
         from harness.features.networks import NetworkExtractor, export  # seconds of imports
 
         if backbone in self.loaded:
@@ -148,32 +155,31 @@ class FeatureService:
             extractor = self.loaded[backbone].batches.extractor
         else:
             weights = self._backbone(backbone).fetch()
-            extractor = self._backbone(backbone).load(self.device, "fp32")
+            extractor = self._backbone(backbone).load(self.settings.device, "fp32")
         if not isinstance(extractor, NetworkExtractor):
             raise BenchError(f"backbone {backbone} is no network that could be trained")
         path = cache_dir() / "networks" / f"{json_digest(asdict(weights))[:32]}.safetensors"
-        return {"network": export(extractor, path), "weights": asdict(weights)}
+        return Lent(network=export(extractor, path), weights=weights)
 
     def _backbone(self, name: str) -> Backbone:
         return find_backbone(name, self.packaged, self.files)
 
-    def _load(self, name: str, opened: OpenCase) -> Loaded:
+    def _load(self, name: str) -> Loaded:
         if name not in self.loaded:
             backbone = self._backbone(name)
             weights = backbone.fetch()
-            sample = max((images.pixels() for images in opened.sets.values()), key=len)
-            found = load(
-                backbone, weights, self.device, self.precision, images=sample, say=self._say
-            )
+            sample = max((images.pixels for images in self.case.sets.values()), key=len)
+            s = self.settings
+            found = load(backbone, weights, s.device, s.precision, images=sample, say=self._say)
             self.loaded[name] = Loaded(weights, *found)
         return self.loaded[name]
 
-    def _extract(self, keys: Sequence[Key], images: StoredSet, loaded: Loaded) -> list[Extraction]:
+    def _extract(self, keys: Sequence[Key], images: Images, loaded: Loaded) -> list[Extraction]:
         def compute(
             missing: NDArray[np.intp], lacking: Sequence[Key]
         ) -> Iterator[list[NDArray[np.float32]]]:
             layers = [key.layer for key in lacking]
-            found = loaded.batches.rows(images.pixels(), missing, layers, self._say)
+            found = loaded.batches.rows(images.pixels, missing, layers, self._say)
             told = time.monotonic()
             done = 0
             for batch in found:
@@ -187,23 +193,23 @@ class FeatureService:
         return self.store.rows(keys, images.digests, compute, self._say)
 
     def _tell(self, backbone: str, done: int, of: int) -> None:
-        self.channel.send({"progress": f"features {backbone}", "done": done, "of": of})
+        self.channel.send(Progress(what=f"features {backbone}", done=done, of=of))
 
     def _say(self, text: str) -> None:
-        self.channel.send({"log": text})
+        self.channel.send(Log(text=text))
 
 
 def main() -> None:
     """Serve until the parent closes the channel."""
-    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    channel = Channel[Request](socket.socket(fileno=int(sys.argv[1])), ToService)
     try:
         settings = channel.receive()
-        assert settings is not None
-        torch.set_num_threads(settings["threads"])
+        assert isinstance(settings, Service)
+        torch.set_num_threads(settings.threads)
         keep_freed_memory()
         service = FeatureService(channel, settings)
-        while request := channel.receive():
-            channel.send({**service.answer(request), "answered": True})
+        while True:
+            channel.send(service.answer(channel.receive()))
     except (ChannelClosedError, KeyboardInterrupt):
         return
 

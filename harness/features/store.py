@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.features.inventory import clear, limit
-from harness.features.weights import Weights
 from harness.files import atomic, json_digest, write_json
+from harness.weights import Weights
 
 Rows = NDArray[np.float32]
 DIGEST = np.dtype("S64")  # an image's SHA-256 as hex
@@ -245,15 +246,13 @@ class _Held:
         """The shape of one row."""
         return self.shards[0].shape[1:]
 
-    def blocks(self) -> Iterator[Rows]:
-        """Yield the rows in order, a block of bounded size at a time."""
-        step = max(1, CHUNK_BYTES // (4 * math.prod(self.row)))
-        for start in range(0, len(self.shard), step):
-            shard, place = self.shard[start : start + step], self.place[start : start + step]
-            block = np.empty((len(shard), *self.row), np.float32)
-            for number in np.unique(shard):
-                block[shard == number] = self.shards[number][place[shard == number]]
-            yield block
+    def runs(self) -> Iterator[Rows]:
+        """Yield the rows in order, each run of neighbours in a shard as it is mapped."""
+        jumps = (np.diff(self.shard) != 0) | (np.diff(self.place) != 1)
+        starts = [0, *(np.flatnonzero(jumps) + 1), len(self.shard)]
+        for start, end in pairwise(starts):
+            first = self.place[start]
+            yield self.shards[self.shard[start]][first : first + end - start]
 
 
 @contextmanager
@@ -278,7 +277,7 @@ def _claimed(paths: Sequence[Path], say: Callable[[str], None]) -> Iterator[None
 
 
 def _write(path: Path, digests: NDArray[np.bytes_], rows: _Held) -> None:
-    """Write a safetensors file a block at a time; the library itself wants all of it in memory."""
+    """Write a safetensors file run by run; the library itself wants all of it in memory."""
     shape = [len(digests), *rows.row]
     names, values = len(digests) * DIGEST.itemsize, math.prod(shape) * 4
     header = json.dumps(
@@ -298,8 +297,8 @@ def _write(path: Path, digests: NDArray[np.bytes_], rows: _Held) -> None:
     header += b" " * (-len(header) % 8)  # the format asks for aligned tensors
     with atomic(path) as stream:
         stream.write(len(header).to_bytes(8, "little") + header + digests.tobytes())
-        for block in rows.blocks():
-            stream.write(block.data)
+        for run in rows.runs():
+            stream.write(np.ascontiguousarray(run).data)
 
 
 def map_digests(path: Path) -> NDArray[np.bytes_]:

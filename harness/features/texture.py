@@ -34,6 +34,7 @@ class PatternExtractor:
     preprocessing = RULE
     precision = "fp32"
     layers: tuple[str, ...] = (POOL, TOKENS)
+    independent = True
     footprint = 2**22
 
     def __call__(self, pixels: torch.Tensor, layers: Sequence[str] = (POOL,)) -> list[torch.Tensor]:

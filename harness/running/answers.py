@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.datasets.cases import Case
-from harness.running.local import Answer, LocalEngine, Progress, Settings
+from harness.running.local import Answer, LocalEngine, Settings, Told
 from harness.running.plan import Cell
 from harness.running.records import Status
 from harness.running.sealing import seen_digest
@@ -28,7 +28,7 @@ class Answers:
         """How cells run on this machine."""
         return self._engine.settings
 
-    def of(self, cell: Cell, case: Case, progress: Progress) -> Answer:
+    def of(self, cell: Cell, case: Case, progress: Told) -> Answer:
         """Return the answer of a cell to a case; see :meth:`LocalEngine.run`.
 
         One given before in this run costs no seconds and no features, and says so.

@@ -8,29 +8,41 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.channel import Channel, ChannelClosedError
+from harness.channel import Channel, ChannelClosedError, ProtocolError
 from harness.datasets.cases import Case
 from harness.errors import BenchError
 from harness.features.client import FeatureClient, FeatureError
-from harness.features.weights import Used, weights_of_file
 from harness.files import cache_dir, json_digest
 from harness.method import Task
-from harness.running.job import Job
+from harness.protocol import (
+    Extract,
+    Failed,
+    FromWorker,
+    Job,
+    Lend,
+    Log,
+    Network,
+    Predicted,
+    Progress,
+    Shards,
+)
 from harness.running.plan import Cell
 from harness.running.processes import FEW, Spawned, Template, Worker
 from harness.running.records import Status
 from harness.running.sealing import SealedSet, seal, seen_digest
+from harness.weights import Used, weights_of_file
 
 LOG_LINES = 20  # of a worker's output, kept when it does not end well
 KEPT_DAYS = 14  # checkpoints of a fit that was interrupted and never taken up again
-Progress = Callable[[str, int, int | None], None]  # what, done, of how many
+Told = Callable[[str, int, int | None], None]  # how far it is: what, done, of how many
+Heard = Progress | Log | Extract | Lend | Predicted | Failed
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ class Answer:
     reason: str | None = None
     log: tuple[str, ...] = ()  # what the feature service said, and the last words of the worker
     scores: NDArray[np.float64] | None = None  # (N,) or (N, C), in the order of the questions
-    labels: NDArray[np.int64] | None = None  # (N,)
+    labels: NDArray[Any] | None = None  # (N,), int64 once they are checked
     backbones: tuple[Used, ...] = ()
     hits: int = 0
     misses: int = 0
@@ -103,7 +115,7 @@ class LocalEngine:
             self._template.close()
             self._template = None
 
-    def run(self, cell: Cell, case: Case, progress: Progress) -> Answer:
+    def run(self, cell: Cell, case: Case, progress: Told) -> Answer:
         """Have one case answered by a worker.
 
         Args:
@@ -151,9 +163,9 @@ class LocalEngine:
             device=self.settings.device,
             precision=self.settings.training_precision,
             threads=self.settings.threads,
-            scratch=str(scratch),
-            checkpoints=str(self._checkpoints(cell, case)),
-            sets={name: str(s.path) for name, s in sealed.items()},
+            scratch=scratch,
+            checkpoints=self._checkpoints(cell, case),
+            sets={name: s.path for name, s in sealed.items()},
             groups={name: s.groups for name, s in sealed.items() if s.groups is not None},
             watched=self.settings.watched,
         )
@@ -173,74 +185,71 @@ class LocalEngine:
         return folder
 
     def _attend(
-        self, job: Job, sealed: Mapping[str, SealedSet], log: Path, progress: Progress
+        self, job: Job, sealed: Mapping[str, SealedSet], log: Path, progress: Told
     ) -> Answer:
         """Start a worker and serve it until it has answered or is gone."""
         ours, theirs = socket.socketpair()
-        channel = Channel(ours)
+        channel = Channel[Heard](ours, FromWorker)
         with log.open("ab") as output:
             process = self._start(theirs, output.fileno())
         theirs.close()
         costs = Costs()
-        last: dict[str, Any] | None = None
+        last: Predicted | Failed | None = None
         opened = False
         try:
-            channel.send(asdict(job))
-            while last is None and (message := channel.receive()) is not None:
-                match message.get("say"):
-                    case "progress":
-                        progress(str(message["what"]), int(message["done"]), message["of"])
-                    case "log":
-                        costs.said.append(str(message["text"])[:400])
-                    case "features":
+            channel.send(job)
+            while last is None:
+                match message := channel.receive():
+                    case Progress():
+                        progress(message.what, message.done, message.of)
+                    case Log():
+                        costs.said.append(message.text[:400])
+                    case Extract():
                         if not opened:
-                            self._open(job, sealed)
+                            self._open(sealed)
                             opened = True
-                        channel.send(self._serve(job, message, costs, progress))
-                    case "network":
-                        channel.send(self._lend(message, costs))
+                        channel.send(self._serve(message, costs, progress))
+                    case Lend():
+                        channel.send(self._lend(message.backbone, costs))
                     case _:
                         last = message
         except ChannelClosedError:
             pass
-        except (KeyError, TypeError, ValueError) as error:
-            last = {"say": "failed", "reason": f"the worker broke the protocol: {error!r}"}
+        except ProtocolError as error:
+            last = Failed(reason=f"the worker broke the protocol: {error}")
+            process.kill()
         finally:
             channel.close()
         code = process.wait()
         return _outcome(last, code, costs, _tail(log))
 
-    def _open(self, job: Job, sealed: Mapping[str, SealedSet]) -> None:
-        self.features.open(job.scratch, {n: (s.path, s.digests) for n, s in sealed.items()})
+    def _open(self, sealed: Mapping[str, SealedSet]) -> None:
+        self.features.open({n: (s.path, s.digests) for n, s in sealed.items()})
 
-    def _serve(
-        self, job: Job, message: Mapping[str, Any], costs: Costs, progress: Progress
-    ) -> dict[str, Any]:
-        def listen(event: dict[str, Any]) -> None:
-            if "progress" in event:
-                progress(event["progress"], event["done"], event["of"])
+    def _serve(self, wanted: Extract, costs: Costs, progress: Told) -> Shards | Failed:
+        def listen(event: Progress | Log) -> None:
+            if isinstance(event, Progress):
+                progress(event.what, event.done, event.of)
             else:
-                costs.said.append(event["log"])
+                costs.said.append(event.text)
 
         try:
-            found = self.features.features(
-                job.scratch, message["set_name"], message["backbone"], message["layers"], listen
-            )
+            found = self.features.features(wanted.set_name, wanted.backbone, wanted.layers, listen)
         except (BenchError, FeatureError) as error:
-            return {"error": str(error)}
+            return Failed(reason=str(error))
         costs.hits += found.hits
         costs.misses += found.misses
         costs.used[found.used.weights.backbone] = found.used
-        return {"paths": [str(path) for path in found.paths]}
+        return Shards(paths=found.paths)
 
-    def _lend(self, message: Mapping[str, Any], costs: Costs) -> dict[str, Any]:
+    def _lend(self, backbone: str, costs: Costs) -> Network | Failed:
         try:
-            export = self.features.network(message["backbone"])
+            lent = self.features.network(backbone)
         except (BenchError, FeatureError) as error:
-            return {"error": str(error)}
-        used = Used(export.weights, self.settings.training_precision, None)
-        costs.used.setdefault(export.weights.backbone, used)
-        return {"network": export.description}
+            return Failed(reason=str(error))
+        used = Used(lent.weights, self.settings.training_precision, None)
+        costs.used.setdefault(lent.weights.backbone, used)
+        return lent.network
 
     def _start(self, channel: socket.socket, log: int) -> Worker:
         if self.settings.device == "cpu":
@@ -263,7 +272,7 @@ class Costs:
 
 
 def _outcome(
-    last: Mapping[str, Any] | None, code: int, costs: Costs, log: tuple[str, ...]
+    last: Predicted | Failed | None, code: int, costs: Costs, log: tuple[str, ...]
 ) -> Answer:
     spent: dict[str, Any] = {
         "backbones": tuple(costs.used[name] for name in sorted(costs.used)),
@@ -275,18 +284,27 @@ def _outcome(
     if last is None:
         how = f"signal {-code}" if code < 0 else f"exit {code}"
         return Answer(Status.CRASHED, f"the worker's process ended ({how})", log, **spent)
-    if last.get("say") != "prediction":
-        reason = str(last.get("reason", "the worker broke the protocol"))[:500]
-        return Answer(Status.FAILED, reason, log, **spent)
+    if isinstance(last, Failed):
+        return Answer(Status.FAILED, last.reason[:500], log, **spent)
+    return Answer(
+        Status.OK,
+        None,
+        said,
+        _array(last.scores),
+        np.array(last.labels),
+        seconds={"fit": last.fit, "score": last.score},
+        written=last.written,
+        peak_bytes=last.peak_bytes,
+        **spent,
+    )
+
+
+def _array(values: Sequence[Any]) -> NDArray[np.float64]:
+    """Return numbers as an array; rows of differing lengths are an answer without a shape."""
     try:
-        scores = np.array(last["scores"], np.float64)
-        labels = np.array(last["labels"])
-        seconds = {"fit": float(last["fit"]), "score": float(last["score"])}
-        spent["written"] = tuple(map(str, last["written"]))
-        spent["peak_bytes"] = int(last["peak_bytes"])
-    except (KeyError, TypeError, ValueError) as error:
-        return Answer(Status.FAILED, f"the answer is not readable: {error}", log, **spent)
-    return Answer(Status.OK, None, said, scores, labels, seconds=seconds, **spent)
+        return np.array(values, np.float64)
+    except ValueError:
+        return np.empty((0, 0))
 
 
 def _checked(answer: Answer, case: Case, task: Task, classes: int) -> Answer:

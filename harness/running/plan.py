@@ -18,7 +18,8 @@ from harness.method import Budget, Task
 from harness.running.records import Record, RecordStore, Status, seconds_by_method
 from harness.scoring import SCORING_VERSION
 
-UNKNOWN_SECONDS = (2.0, 5.0, 30.0)  # of a cell that never ran, by how much it does with a network
+# Seconds of a demo cell that never ran: without a network, with features of one, with training.
+GUESSES = (2.0, 4.0, 15.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,8 @@ class Plan:
 
     todo: tuple[Cell, ...]
     done: tuple[Cell, ...]
-    estimate: float | None  # seconds for ``todo``; None when nothing like it ran before
+    estimate: float  # seconds for ``todo``, by earlier runs of the methods at the budget
+    guessed: int  # how many of ``todo`` never ran and are in the estimate by a guess
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -157,8 +159,9 @@ def make_plan(
             cell.seed,
         )
     )
-    estimate = math.fsum(_seconds(cell, past) for cell in todo) if past else None
-    return Plan(tuple(todo), tuple(done), estimate)
+    estimate = math.fsum(_seconds(cell, past) for cell in todo)
+    guessed = sum((cell.card.name, cell.budget) not in past for cell in todo)
+    return Plan(tuple(todo), tuple(done), estimate, guessed)
 
 
 def without_twins(cells: Iterable[Cell]) -> list[Cell]:
@@ -194,7 +197,7 @@ def applicable(cards: Iterable[Card], dataset: Dataset) -> list[Card]:
     return found
 
 
-def _seconds(cell: Cell, past: Mapping[str, float]) -> float:
+def _seconds(cell: Cell, past: Mapping[tuple[str, Budget], float]) -> float:
     passes = any(name != "pixels" for name in cell.backbones)
-    guess = UNKNOWN_SECONDS[2 if cell.card.trains else passes]
-    return past.get(cell.card.name, guess)
+    guess = GUESSES[2 if cell.card.trains else passes]
+    return past.get((cell.card.name, cell.budget), guess)

@@ -9,6 +9,7 @@ import sys
 from typing import Protocol
 
 from harness.channel import Channel
+from harness.protocol import Ended
 
 FEW = 4  # workers, before the imports that many methods share are worth their seconds
 KEPT_ENVIRONMENT = (
@@ -22,6 +23,9 @@ class Worker(Protocol):
 
     def wait(self) -> int:
         """Wait for its end; return the exit code, negative for a signal."""
+
+    def kill(self) -> None:
+        """End it now."""
 
 
 class Template:
@@ -42,12 +46,12 @@ class Template:
         )  # fmt: skip
         theirs.close()
         self._control = ours
-        self._reports = Channel(ours)
+        self._reports = Channel[Ended](ours, Ended)
 
     def fork(self, channel: socket.socket, log: int) -> Worker:
         """Fork a worker onto one end of a channel, its output going to ``log``."""
         socket.send_fds(self._control, [b"F"], [channel.fileno(), log])
-        return Forked(self._reports)
+        return Forked(self._control, self._reports)
 
     def close(self) -> None:
         """End the template and its workers."""
@@ -58,14 +62,16 @@ class Template:
 class Forked(Worker):
     """A worker forked from the template, which reports its end."""
 
-    def __init__(self, reports: Channel) -> None:
-        self._reports = reports
+    def __init__(self, control: socket.socket, reports: Channel[Ended]) -> None:
+        self._control, self._reports = control, reports
 
     def wait(self) -> int:
         """Wait for the template's report."""
-        report = self._reports.receive()
-        assert report is not None
-        return int(report["code"])
+        return self._reports.receive().code
+
+    def kill(self) -> None:
+        """Have the template end it."""
+        self._control.sendall(b"K")
 
 
 class Spawned(Worker):
@@ -81,6 +87,10 @@ class Spawned(Worker):
     def wait(self) -> int:
         """Wait for the process."""
         return self._process.wait()
+
+    def kill(self) -> None:
+        """Kill the process."""
+        self._process.kill()
 
 
 def _environment() -> dict[str, str]:

@@ -167,6 +167,9 @@ def with_ending(stem: Path, ending: str) -> Path:
     return stem.with_name(stem.name + ending)
 
 
-def seconds_by_method(records: Iterable[Record]) -> dict[str, float]:
-    """Return how long each method took when it last ran, to tell quick cells from slow ones."""
-    return {record.method.name: record.timing.get("seconds", 0.0) for record in records}
+def seconds_by_method(records: Iterable[Record]) -> dict[tuple[str, Budget], float]:
+    """Return how long each method took at each budget when it last ran."""
+    return {
+        (record.method.name, record.method.budget): record.timing.get("seconds", 0.0)
+        for record in records
+    }

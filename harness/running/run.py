@@ -17,7 +17,6 @@ import numpy as np
 from harness import __version__
 from harness.datasets.cases import Case, make_cases, with_auxiliary, with_null_pool
 from harness.datasets.dataset import Dataset
-from harness.features.weights import Used
 from harness.files import write_text
 from harness.method import Access, Task
 from harness.running.answers import Answers
@@ -37,6 +36,7 @@ from harness.running.records import (
     with_ending,
 )
 from harness.scoring.metrics import Metric, attribution_metrics, auc_metric, membership_metrics
+from harness.weights import Used
 
 NULL_AUC = "auc_null_pool"  # the method's AUC with the pools of a generator that saw no question
 
@@ -44,8 +44,8 @@ NULL_AUC = "auc_null_pool"  # the method's AUC with the pools of a generator tha
 class Reporter(Protocol):
     """Whoever is told how the run goes."""
 
-    def begin(self, plan: Plan) -> None:
-        """The plan is about to be run."""
+    def begin(self, plan: Plan, store: RecordStore) -> None:
+        """The plan is about to be run, and its records written to the store."""
 
     def cell(self, cell: Cell, position: int) -> None:
         """A cell begins."""
@@ -84,7 +84,7 @@ def run_plan(
         engine.warm_up(plan.todo)
         for backbone in required:
             engine.features.fetch(backbone)
-        reporter.begin(plan)
+        reporter.begin(plan, store)
         asked = Answers(engine)
         for position, cell in enumerate(plan.todo):
             reporter.cell(cell, position)

@@ -8,7 +8,6 @@ the workers. It reports each worker's end as a JSON line, and ends them all when
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import select
 import signal
@@ -17,6 +16,7 @@ import sys
 import traceback
 from contextlib import suppress
 
+from harness.protocol import Ended
 from harness.running import worker
 
 WATCH_SECONDS = 0.02  # how soon the end of a worker is noticed
@@ -81,8 +81,8 @@ def _reap(control: socket.socket, workers: set[int]) -> None:
         if ended:
             workers.remove(pid)
             _kill_group(pid)  # whatever the method left running
-            report = {"pid": pid, "code": os.waitstatus_to_exitcode(status)}
-            control.sendall(json.dumps(report).encode() + b"\n")
+            report = Ended(code=os.waitstatus_to_exitcode(status))
+            control.sendall(report.model_dump_json().encode() + b"\n")
 
 
 def _kill_group(pid: int) -> None:

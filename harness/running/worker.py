@@ -40,24 +40,36 @@ from harness.method import (
     Training,
 )
 from harness.network import Backbone
-from harness.running.job import Job
+from harness.protocol import (
+    Extract,
+    Failed,
+    Job,
+    Lend,
+    Log,
+    Network,
+    Predicted,
+    Progress,
+    Shards,
+    ToWorker,
+)
 from harness.running.watching import peak_bytes, watch_writes
 
 T = TypeVar("T")
+FromParent = Job | Shards | Network | Failed
 
 
 class WorkerTools(Tools):
     """The tools of one cell, on this side of the channel."""
 
-    def __init__(self, job: Job, channel: Channel) -> None:
+    def __init__(self, job: Job, channel: Channel[FromParent]) -> None:
         self.device = job.device
         self.precision = job.precision
         self.seed = job.seed
         self.rng = np.random.default_rng(job.seed)
         self.budget = Budget(job.budget)
         self.classes = job.classes
-        self.scratch = Path(job.scratch)
-        self.checkpoints = Path(job.checkpoints)
+        self.scratch = job.scratch
+        self.checkpoints = job.checkpoints
         self._channel = channel
         self._made: dict[str, Any] = {}
         self._maps: dict[Path, NDArray[np.float32]] = {}  # one of each shard: its tiles may stay
@@ -65,14 +77,10 @@ class WorkerTools(Tools):
 
     def features(self, images: ImageSet, backbone: str, layer: Layers = "pool") -> Any:
         """See :meth:`harness.method.Tools.features`."""
-        layers = [layer] if isinstance(layer, str) else list(layer)
-        request = {"set_name": images.name, "backbone": backbone, "layers": layers}
-        self._channel.send({"say": "features", **request})
-        answer = self._channel.receive()
-        assert answer is not None
-        if "error" in answer:
-            raise ValueError(answer["error"])
-        whole = [self._map(Path(path)) for path in answer["paths"]]
+        layers = (layer,) if isinstance(layer, str) else tuple(layer)
+        wanted = Extract(set_name=images.name, backbone=backbone, layers=layers)
+        answer = self._ask(wanted, Shards)
+        whole = [self._map(path) for path in answer.paths]
         found = tuple(rows if images.rows is None else rows[images.rows] for rows in whole)
         return found[0] if isinstance(layer, str) else found
 
@@ -83,12 +91,16 @@ class WorkerTools(Tools):
 
     def network(self, backbone: str) -> Backbone:
         """See :meth:`harness.method.Tools.network`."""
-        self._channel.send({"say": "network", "backbone": backbone})
+        answer = self._ask(Lend(backbone=backbone), Network)
+        return Backbone(**answer.model_dump(exclude={"say"})).to(self.device)
+
+    def _ask(self, request: Extract | Lend, wanted: type[T]) -> T:
+        self._channel.send(request)
         answer = self._channel.receive()
-        assert answer is not None
-        if "error" in answer:
-            raise ValueError(answer["error"])
-        return Backbone(**answer["network"]).to(self.device)
+        if isinstance(answer, Failed):
+            raise ValueError(answer.reason)
+        assert isinstance(answer, wanted)
+        return answer
 
     def neighbours(
         self,
@@ -113,12 +125,12 @@ class WorkerTools(Tools):
         for done, step in enumerate(steps):
             if time.monotonic() - told > 0.2:
                 told = time.monotonic()
-                self._channel.send({"say": "progress", "what": what, "done": done, "of": of})
+                self._channel.send(Progress(what=what, done=done, of=of))
             yield step
 
     def log(self, text: str) -> None:
         """See :meth:`harness.method.Tools.log`."""
-        self._channel.send({"say": "log", "text": text})
+        self._channel.send(Log(text=text))
 
     def cached(self, key: str, make: Callable[[], T]) -> T:
         """See :meth:`harness.method.Tools.cached`."""
@@ -130,26 +142,23 @@ class WorkerTools(Tools):
 
 def main(end: socket.socket) -> None:
     """Do the job that the parent sends, then answer it."""
-    channel = Channel(end)
-    message = channel.receive()
-    assert message is not None
-    job = Job(**message)
+    channel = Channel[FromParent](end, ToWorker)
+    job = channel.receive()
+    assert isinstance(job, Job)
     _settle(job)
     written = watch_writes(job.scratch, job.checkpoints) if job.watched else []
     try:
-        answer = _answer(job, channel)
-        seen = {"written": written, "peak_bytes": peak_bytes()}
-        channel.send({"say": "prediction", **answer, **seen})
+        channel.send(_answer(job, channel, written))
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
-        channel.send({"say": "failed", "reason": describe(error)})
+        channel.send(Failed(reason=describe(error)))
 
 
 def _settle(job: Job) -> None:
     """Make the scratch folder this process's world, and its randomness the cell's own."""
     os.chdir(job.scratch)
-    os.environ.update(HOME=job.scratch, TMPDIR=job.scratch)
+    os.environ.update(HOME=str(job.scratch), TMPDIR=str(job.scratch))
     tempfile.tempdir = None  # an import before the fork may have settled on another folder
     torch.set_num_threads(job.threads)
     keep_freed_memory()
@@ -160,7 +169,7 @@ def _settle(job: Job) -> None:
     random.seed(job.seed)
 
 
-def _answer(job: Job, channel: Channel) -> dict[str, Any]:
+def _answer(job: Job, channel: Channel[FromParent], written: list[str]) -> Predicted:
     method = find_method(job.plugin, job.method)(**job.parameters)
     tools = WorkerTools(job, channel)
     start = time.monotonic()
@@ -169,15 +178,17 @@ def _answer(job: Job, channel: Channel) -> dict[str, Any]:
     prediction = method.score(Questions(_part(job, "questions")), tools)
     if not isinstance(prediction, Prediction):
         raise TypeError(f"score returned {type(prediction).__name__}, not a Prediction")
-    return {
-        "scores": np.asarray(prediction.scores, np.float64).tolist(),
-        "labels": np.asarray(prediction.labels).tolist(),
-        "fit": fitted - start,
-        "score": time.monotonic() - fitted,
-    }
+    return Predicted(
+        scores=np.asarray(prediction.scores, np.float64).tolist(),
+        labels=np.asarray(prediction.labels).tolist(),
+        fit=fitted - start,
+        score=time.monotonic() - fitted,
+        written=tuple(written),
+        peak_bytes=peak_bytes(),
+    )
 
 
-def _image_set(name: str, path: str, groups: list[int] | None) -> ImageSet:
+def _image_set(name: str, path: Path, groups: list[int] | None) -> ImageSet:
     told = None if groups is None else np.array(groups, np.int64)
     return ImageSet(np.load(path, mmap_mode="r"), name, groups=told)
 

@@ -18,7 +18,7 @@ from harness.errors import BenchError, did_you_mean
 from harness.files import cache_dir
 from harness.machine import cores
 from harness.method import Budget
-from harness.running.local import LocalEngine, Progress, Settings
+from harness.running.local import LocalEngine, Settings, Told
 from harness.testing.checks import CHECKS, CheckError
 from harness.testing.report import Outcome, Report, Result
 from harness.testing.trial import Trial
@@ -35,7 +35,7 @@ class Kit:
     """
 
     def __init__(
-        self, weights: Mapping[str, Path] | None = None, progress: Progress | None = None
+        self, weights: Mapping[str, Path] | None = None, progress: Told | None = None
     ) -> None:
         settings = Settings("cpu", "fp32", cores(), weights or {}, watched=True)
         self._engine = LocalEngine(settings)

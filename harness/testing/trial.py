@@ -13,7 +13,7 @@ from harness.datasets.cases import Case, Protocol, with_auxiliary
 from harness.datasets.dataset import Dataset
 from harness.files import file_digest
 from harness.method import Access, Budget, Task
-from harness.running.local import Answer, LocalEngine, Progress
+from harness.running.local import Answer, LocalEngine, Told
 from harness.running.plan import Cell
 from harness.testing.data import Sets, draw, make_case
 
@@ -50,7 +50,7 @@ class Trial:
         parameters: dict[str, Any],
         changed: Mapping[str, Any],
         folder: Path,
-        progress: Progress,
+        progress: Told,
     ) -> None:
         self.card = card
         self.parameters = parameters
