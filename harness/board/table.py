@@ -63,9 +63,9 @@ def print_board(board: Board, console: Console | None = None) -> None:
         console: where; standard output by default.
     """
     console = console or Console(highlight=False)
-    width = console.width if console.is_terminal else WIDE_COLUMNS
-    table = board_table(board, wide=width >= WIDE_COLUMNS)
-    console.print(table, width=width, soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, stderr=console.stderr, width=WIDE_COLUMNS)
+    console.print(board_table(board, wide=console.width >= WIDE_COLUMNS), soft_wrap=False)
     console.print()
 
 
