@@ -98,7 +98,7 @@ def draw_curves(path: Path, places: dict[str, int], axis: str) -> None:
     store = RecordStore(results_dir())
     boards = {name: read_boards(store, name)[0] for name in places}
     methods = [row.method for row in [*boards.values()][-1].rows if not row.control]
-    columns = min(5, len(methods))
+    columns = min(5 if len(methods) <= 25 else 8, len(methods))
     lines = -(-len(methods) // columns)
     figure, panels = plt.subplots(
         lines,
