@@ -112,9 +112,9 @@ def share_used(clusters: NDArray[np.int64], used: NDArray[Any]) -> NDArray[np.fl
         used: (N,) 1 for used, 0 for not used.
 
     Returns:
-        (clusters,) float; that of all images for a cluster without labelled members.
+        (clusters,) float, two at least; that of all images for a cluster without labelled members.
     """
-    shares = np.full(max(clusters.max(initial=-1) + 1, 1), np.mean(used))
+    shares = np.full(max(clusters.max(initial=-1) + 1, 2), np.mean(used))
     for index in np.unique(clusters[clusters >= 0]):
         shares[index] = np.mean(used[clusters == index])
     return shares

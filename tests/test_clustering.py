@@ -79,6 +79,8 @@ def test_the_share_of_used_members_of_each_cluster():
     clusters = np.array([0, 0, 2, 2, 2, -1])
     shares = share_used(clusters, np.array([1, 0, 1, 1, 0, 1]))
     assert shares == pytest.approx([1 / 2, 4 / 6, 2 / 3])
+    alone = share_used(np.array([0, 0, 0]), np.array([1, 0, 0]))
+    assert alone == pytest.approx([1 / 3, 1 / 3]), "the other of two clusters may have no label"
 
 
 def test_clusters_stand_for_different_classes_so_that_most_labels_agree():
