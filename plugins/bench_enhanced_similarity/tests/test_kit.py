@@ -12,7 +12,6 @@ QUICK = {"side": 32, "filters": (4, 4), "epochs": 1}
     ("name", "changes"),
     [
         ("enhanced-resnet-jaccard", {}),
-        ("enhanced-cnn-ssim", QUICK),
     ],
 )
 def test_it_behaves(name, changes):

@@ -10,8 +10,6 @@ from harness.testing import check_method
     ("name", "changes"),
     [
         ("subset-efficientnet", {"epochs": 1}),
-        ("subset-efficientnet-pseudo", {"epochs": 1}),
-        ("subset-resnet18-reals", {"epochs": 1}),
     ],
 )
 def test_it_behaves(name, changes):

@@ -10,8 +10,6 @@ from harness.testing import check_method
     "name",
     [
         "subset-svm-resnet50",
-        "subset-svm-resnet50-fine-tuned",
-        "subset-kmeans-resnet50",
     ],
 )
 def test_it_behaves(name):
