@@ -1,6 +1,8 @@
 """Dividing points into clusters, and telling what the clusters stand for.
 
-For authors of methods, beside :mod:`harness.method`.
+For authors of methods, beside :mod:`harness.method`. What comes out depends neither on the order of
+the points nor on the number of threads: points are sorted first, for k-means starts from points by
+their place, and one thread does the work, which is too short to be shared.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 Clustering = Literal["kmeans", "gmm", "spectral", "agglomerative", "dbscan"]
 Halving = Literal["kmeans", "gmm", "spectral"]  # those that tell how far a point leans
@@ -37,6 +40,14 @@ def cluster(points: Points, how: Clustering, count: int, seed: int) -> NDArray[n
     Returns:
         (N,) cluster of each point, from 0; -1 for what ``dbscan`` calls noise.
     """
+    found = np.empty(len(points), np.int64)
+    order = _order(points)
+    with threadpool_limits(1):
+        found[order] = _divided(points[order], how, count, seed)
+    return found
+
+
+def _divided(points: Points, how: Clustering, count: int, seed: int) -> NDArray[np.int64]:
     from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
     from sklearn.mixture import GaussianMixture
 
@@ -69,6 +80,14 @@ def lean(points: Points, how: Halving, seed: int) -> NDArray[np.float64]:
         (N,) positive in one cluster and negative in the other: by how much the centre of the first
         is nearer than that of the second; with ``gmm``, the log odds of the first.
     """
+    leaning = np.empty(len(points))
+    order = _order(points)
+    with threadpool_limits(1):
+        leaning[order] = _leaning(points[order], how, seed)
+    return leaning
+
+
+def _leaning(points: Points, how: Halving, seed: int) -> NDArray[np.float64]:
     from sklearn.cluster import KMeans
     from sklearn.mixture import GaussianMixture
 
@@ -104,23 +123,26 @@ def embedded(points: Points, count: int, seed: int) -> NDArray[np.float64]:
     return embedding
 
 
-def share_used(clusters: NDArray[np.int64], used: NDArray[Any]) -> NDArray[np.float64]:
+def share_used(clusters: NDArray[np.int64], used: NDArray[Any], count: int) -> NDArray[np.float64]:
     """Return for each cluster the share of its labelled members that was used.
 
     Args:
         clusters: (N,) of labelled images, from 0; negative ones belong to no cluster.
         used: (N,) 1 for used, 0 for not used.
+        count: of clusters, those without labelled members among them.
 
     Returns:
-        (clusters,) float, two at least; that of all images for a cluster without labelled members.
+        (count,) float; that of all labelled images for a cluster without labelled members.
     """
-    shares = np.full(max(clusters.max(initial=-1) + 1, 2), np.mean(used))
+    shares = np.full(count, np.mean(used))
     for index in np.unique(clusters[clusters >= 0]):
         shares[index] = np.mean(used[clusters == index])
     return shares
 
 
-def matched(clusters: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def matched(
+    clusters: NDArray[np.int64], labels: NDArray[np.int64], count: int
+) -> NDArray[np.int64]:
     """Return the class that each cluster stands for, one to one, so that most labels agree.
 
     The best assignment (Kuhn, 1955); clusters beyond the number of classes get the class that most
@@ -129,18 +151,24 @@ def matched(clusters: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[n
     Args:
         clusters: (N,) of labelled images, from 0.
         labels: (N,) class of each, from 0.
+        count: of clusters, those without labelled members among them.
 
     Returns:
-        (clusters,) int64.
+        (count,) int64.
     """
     from scipy.optimize import linear_sum_assignment
 
-    counts = np.zeros((clusters.max() + 1, labels.max() + 1), np.int64)
+    counts = np.zeros((count, labels.max() + 1), np.int64)
     np.add.at(counts, (clusters, labels), 1)
     classes: NDArray[np.int64] = counts.argmax(1)
     rows, columns = linear_sum_assignment(counts, maximize=True)
     classes[rows] = columns
     return classes
+
+
+def _order(points: Points) -> NDArray[np.int64]:
+    """Return an order of points that depends on their coordinates alone, the first ones first."""
+    return np.lexsort(np.asarray(points).T[::-1])
 
 
 def _radius(points: Points) -> float:

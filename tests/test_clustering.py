@@ -72,23 +72,42 @@ def test_every_way_finds_two_clouds(how):
 @pytest.mark.parametrize("how", get_args(Clustering))
 def test_equal_and_few_points_are_no_reason_to_stop(how):
     assert cluster(np.ones((6, 3)), how, 2, seed=0).shape == (6,)
-    assert cluster(np.eye(2), how, 5, seed=0).shape == (2,)
+    assert cluster(np.eye(2, 3), how, 5, seed=0).shape == (2,)
+
+
+@pytest.mark.parametrize("how", get_args(Clustering))
+def test_the_order_of_the_points_does_not_decide(how):
+    points = two_clouds(1.0)
+    order = np.random.default_rng(1).permutation(len(points))
+    assert cluster(points[order], how, 3, seed=0).tolist() == (
+        cluster(points, how, 3, seed=0)[order].tolist()
+    )
+
+
+@pytest.mark.parametrize("how", get_args(Halving))
+def test_the_order_of_the_points_does_not_turn_the_leaning(how):
+    points = two_clouds(1.0)
+    order = np.random.default_rng(1).permutation(len(points))
+    assert lean(points[order], how, seed=0).tolist() == lean(points, how, seed=0)[order].tolist()
 
 
 def test_the_share_of_used_members_of_each_cluster():
     clusters = np.array([0, 0, 2, 2, 2, -1])
-    shares = share_used(clusters, np.array([1, 0, 1, 1, 0, 1]))
-    assert shares == pytest.approx([1 / 2, 4 / 6, 2 / 3])
-    alone = share_used(np.array([0, 0, 0]), np.array([1, 0, 0]))
-    assert alone == pytest.approx([1 / 3, 1 / 3]), "the other of two clusters may have no label"
+    shares = share_used(clusters, np.array([1, 0, 1, 1, 0, 1]), 4)
+    assert shares == pytest.approx([1 / 2, 4 / 6, 2 / 3, 4 / 6]), "two hold no labelled image"
 
 
 def test_clusters_stand_for_different_classes_so_that_most_labels_agree():
     clusters = np.array([0, 0, 0, 1, 1, 1, 2, 2])
     labels = np.array([1, 1, 0, 1, 1, 1, 2, 0])
-    assert matched(clusters, labels).tolist() == [0, 1, 2]  # most of cluster 0 is taken
+    assert matched(clusters, labels, 3).tolist() == [0, 1, 2]  # most of cluster 0 is taken
 
 
 def test_clusters_beyond_the_classes_take_that_of_most_of_their_members():
     clusters, labels = np.array([0, 0, 1, 1, 1, 2, 2]), np.array([0, 0, 1, 1, 1, 1, 1])
-    assert matched(clusters, labels).tolist() == [0, 1, 1]
+    assert matched(clusters, labels, 3).tolist() == [0, 1, 1]
+
+
+def test_a_cluster_without_labelled_members_takes_the_class_that_is_left():
+    clusters, labels = np.array([0, 0, 2, 2]), np.array([2, 2, 0, 0])
+    assert matched(clusters, labels, 3).tolist() == [2, 1, 0]

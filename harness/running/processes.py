@@ -14,7 +14,7 @@ from harness.protocol import Ended
 FEW = 4  # workers, before the imports that many methods share are worth their seconds
 KEPT_ENVIRONMENT = (
     "PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
-    "CUDA_VISIBLE_DEVICES", "BENCH_DISABLE_PLUGINS",
+    "CUDA_VISIBLE_DEVICES", "OMP_WAIT_POLICY", "BENCH_DISABLE_PLUGINS",
 )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ class Shortlists:
             values, rows = tools.neighbours(pool, reals, metric, min(nearest, len(reals)))
             listed[rows, np.arange(len(pool))[:, None]] = True
             self._last[metric] = values[:, -1] if len(reals) >= nearest else None
-        self._cluster = _divided(reals, clusters, tools.seed)
+        self._cluster = cluster(reals, "spectral", clusters, tools.seed)
         members = np.zeros((clusters, len(pool)), int)
         np.add.at(members, self._cluster, listed)
         self._populous = members >= outliers * members.sum(0)
@@ -92,11 +92,3 @@ def nearest_lists(kept: NDArray[np.bool_], ranks: NDArray[Any], count: int) -> N
     first = np.argsort(~on, axis=1, kind="stable")[:, :count]
     near = np.take_along_axis(ranks, first, 1)
     return np.where(np.take_along_axis(on, first, 1), near, -1).astype(np.int64)
-
-
-def _divided(points: Rows, clusters: int, seed: int) -> NDArray[np.int64]:
-    """Return the spectral cluster of each point, whatever the order of the points."""
-    order = np.lexsort(np.asarray(points[:, :8]).T)
-    found = np.empty(len(points), np.int64)
-    found[order] = cluster(points[order], "spectral", clusters, seed)
-    return found

@@ -1,6 +1,7 @@
 """Controls. A method that does not beat them has detected nothing."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from harness.method import (
     Access,
     Field,
     ImageSet,
+    Labelled,
     Method,
     Prediction,
     Questions,
@@ -17,6 +19,10 @@ from harness.method import (
     Training,
 )
 from harness.plugins import hookimpl
+
+INVERSE_PENALTY = Field(
+    0.001, gt=0, description="C of the regression; small, for there are few patients"
+)
 
 
 class Constant(Method):
@@ -67,20 +73,11 @@ class Blind(Method):
     control = True
 
     backbone: str = Field("tf_efficientnet_lite0", description="frozen feature extractor")
-    inverse_penalty: float = Field(
-        0.001, gt=0, description="C of the regression; small, for there are few patients"
-    )
+    inverse_penalty: float = INVERSE_PENALTY
 
     def fit(self, training: Training, tools: Tools) -> None:
         """Learn used against not used from the training reals."""
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        reals = training.reals
-        self._model = make_pipeline(
-            StandardScaler(), LogisticRegression(C=self.inverse_penalty, max_iter=1000)
-        ).fit(reals.gather(lambda images: _look(images, self.backbone, tools)), reals.labels)
+        self._model = _regression(training.reals, self, tools)
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
         """Score by the log odds of having been used."""
@@ -156,8 +153,8 @@ class RandomSubset(Method):
 class ContentOnly(Method):
     """Attributes an image to the subset whose real images it looks like; blind to fingerprints.
 
-    Logistic regression on pixel statistics and backbone features, learnt from real images alone,
-    which carry no generator's fingerprint. What it reaches is recognition of the subsets' content.
+    Logistic regression on pixels and their statistics, learnt from real images alone, which carry
+    no generator's fingerprint. What it reaches is recognition of the subsets' content.
     """
 
     name = "content-only"
@@ -165,21 +162,12 @@ class ContentOnly(Method):
     access = frozenset({Access.LABELS})
     control = True
 
-    backbone: str = Field("tf_efficientnet_lite0", description="frozen feature extractor")
-    inverse_penalty: float = Field(
-        0.001, gt=0, description="C of the regression; small, for there are few patients"
-    )
+    backbone: str = Field("pixels", description="what is looked at; the images themselves")
+    inverse_penalty: float = INVERSE_PENALTY
 
     def fit(self, training: Training, tools: Tools) -> None:
         """Learn the subsets from their real images."""
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        reals = training.real_by_class
-        self._model = make_pipeline(
-            StandardScaler(), LogisticRegression(C=self.inverse_penalty, max_iter=1000)
-        ).fit(reals.gather(lambda images: _look(images, self.backbone, tools)), reals.labels)
+        self._model = _regression(training.real_by_class, self, tools)
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
         """Score by the log probability of each subset."""
@@ -194,6 +182,17 @@ def _digests(images: ImageSet, seed: int) -> list[bytes]:
     return [hashlib.sha256(salt + image.tobytes()).digest() for image in images.pixels]
 
 
+def _regression(reals: Labelled, method: Blind | ContentOnly, tools: Tools) -> Any:
+    """Return the regression of the labels of real images on what they look like, fitted."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    looks = reals.gather(lambda images: _look(images, method.backbone, tools))
+    regression = LogisticRegression(C=method.inverse_penalty, max_iter=1000)
+    return make_pipeline(StandardScaler(), regression).fit(looks, reals.labels)
+
+
 def _look(images: ImageSet, backbone: str, tools: Tools) -> NDArray[np.float64]:
     """Return pixel statistics and backbone features of images, (N, 8 + D)."""
     grey = images.pixels.reshape(len(images), -1) / 255
@@ -206,4 +205,11 @@ def _look(images: ImageSet, backbone: str, tools: Tools) -> NDArray[np.float64]:
 @hookimpl
 def bench_methods() -> list[type[Method]]:
     """Return the controls of both tasks."""
-    return [Constant, Random, Blind, PatientLookup, Majority, RandomSubset, ContentOnly]
+    by_features = ContentOnly.variant(
+        "content-only-features",
+        "Content recognised by features of a network that was trained on photographs.",
+        backbone="tf_efficientnet_lite0",
+    )
+    return [
+        Constant, Random, Blind, PatientLookup, Majority, RandomSubset, ContentOnly, by_features,
+    ]  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from harness.clustering import Points, cluster, share_used
+from harness.clustering import cluster, share_used
 from harness.method import (
     Access,
     Field,
@@ -65,7 +65,7 @@ class _Clustering(Method):
         """Cluster the images of all sets together; return the clusters set by set, noise as -1."""
         features = [tools.features(images, self.backbone) for images in sets]
         points = _principal(np.concatenate(features), self.components, tools.seed)
-        clusters = _divided(points, self.clustering, self.count, tools.seed)
+        clusters = cluster(points, self.clustering, self.count, tools.seed)
         ends = np.cumsum([len(images) for images in sets])
         parts = np.split(clusters, ends[:-1])
         for index in np.unique(clusters):
@@ -96,7 +96,8 @@ class FeatureClustering(_Clustering):
         """Score by the share of generated images in the cluster; noise has none."""
         asked, made = self._clusters([questions.unknown, questions.generated], tools)
         generated = np.repeat([0, 1], [len(asked), len(made)])
-        shares = share_used(np.concatenate([asked, made]), generated)
+        found = np.concatenate([asked, made])
+        shares = share_used(found, generated, found.max() + 1)
         return _answer(shares, asked, float(generated.mean()))
 
 
@@ -124,11 +125,8 @@ class FeatureClusteringByLabel(_Clustering):
         used = self._reals.labels
         sets = [questions.unknown, questions.generated, *self._reals.sets]
         asked, made, *labelled = self._clusters(sets, tools)
-        known = np.concatenate(labelled)
-        found = max(part.max(initial=-1) for part in (asked, made, known)) + 1
-        shares = np.full(found, used.mean())  # also of a cluster without a labelled member
-        of_known = share_used(known, used)[:found]
-        shares[: len(of_known)] = of_known
+        count = np.concatenate([asked, made, *labelled]).max() + 1
+        shares = share_used(np.concatenate(labelled), used, count)
         return _answer(shares, asked, float(used.mean()))
 
 
@@ -164,7 +162,7 @@ class FeatureCentroids(Method):
     def score(self, questions: Questions, tools: Tools) -> Prediction:
         """Score by the negative distance; label by the threshold of the training reals."""
         pool = tools.features(questions.generated, self.backbone)
-        clusters = _divided(pool, self.clustering, self.count, tools.seed)
+        clusters = cluster(pool, self.clustering, self.count, tools.seed)
         centres = np.stack([pool[clusters == index].mean(0) for index in np.unique(clusters)])
 
         def closeness(images: ImageSet) -> NDArray[np.float32]:
@@ -188,15 +186,6 @@ def _principal(features: NDArray[np.float32], components: int, seed: int) -> NDA
     with threadpool_limits(1):
         points: NDArray[np.float64] = reduction.fit_transform(features.astype(np.float64))
     return points
-
-
-def _divided(points: Points, how: Dividing, count: int, seed: int) -> NDArray[np.int64]:
-    """Return the cluster of each point, the same whatever the number of threads.
-
-    One thread is also the quickest: the steps of a k-means on few images are too short to share.
-    """
-    with threadpool_limits(1):
-        return cluster(points, how, count, seed)
 
 
 def _answer(shares: NDArray[np.float64], asked: NDArray[np.int64], overall: float) -> Prediction:

@@ -106,11 +106,7 @@ class WardClustering(Method):
         points = np.concatenate([self._reals, self._points(questions.unknown, tools)])
         found = cluster(points, "agglomerative", self.clusters, tools.seed)
         known, asked = np.split(found, [len(self._reals)])
-        shares = share_used(known, self._used)
-        # A cluster of questions alone tells nothing.
-        missing = max(0, found.max() + 1 - len(shares))
-        shares = np.concatenate([shares, np.full(missing, self._used.mean())])
-        scores = shares[asked]
+        scores = share_used(known, self._used, found.max() + 1)[asked]
         return Prediction(scores, (scores > self._used.mean()).astype(int))
 
     def _points(self, images: ImageSet, tools: Tools) -> NDArray[np.float32]:

@@ -6,12 +6,10 @@ of similarities is made a tile at a time.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from harness.method import ImageSet, Tools
@@ -75,10 +73,8 @@ class StructuralSimilarity:
     def similarities(self, some: ImageSet, others: ImageSet) -> Similarities:
         """Return (A, B) similarities, between -1 and 1."""
         a, b = self._maps(some), self._maps(others)
-        # Threads of our own: an operation is too short to be divided among torch's.
-        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            rows = threads.map(lambda row: self._row(a.of(row), b), range(len(some)))
-            return np.stack(list(rows))
+        # One thread: what is done with maps that stay in the cache is too short to be divided.
+        return np.stack([self._row(a.of(row), b) for row in range(len(some))])
 
     def _maps(self, images: ImageSet) -> _Maps:
         own = images.pixels.shape[1]

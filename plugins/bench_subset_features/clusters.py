@@ -3,7 +3,6 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench_subset_features.svm import CODE, FROZEN, OWN_PREPROCESSING, PAPER, WEIGHTS
 from harness.clustering import cluster, matched
@@ -54,25 +53,10 @@ class SubsetClusters(Method):
         points = np.concatenate([self._reals, asked])
         found = cluster(points, self.clustering, tools.classes, tools.seed)
         own = found[len(self._reals) :]
-        subsets = _subsets(found, self._labels, tools.classes)
+        subsets = matched(found[: len(self._labels)], self._labels, found.max() + 1)
         centres = [points[found == number].mean(0) for number in range(len(subsets))]
         away = np.stack([np.linalg.norm(asked - centre, axis=1) for centre in centres], axis=1)
         scores = np.full((len(asked), tools.classes), -1.0)
         scores[:, subsets] = -away / max(away.max(), np.finfo(np.float32).tiny)
         scores[np.arange(len(asked)), subsets[own]] += 2
         return Prediction(scores, subsets[own])
-
-
-def _subsets(
-    found: NDArray[np.int64], labels: NDArray[np.int64], classes: int
-) -> NDArray[np.int64]:
-    """Return the subset that each cluster stands for.
-
-    Args:
-        found: cluster of each point, the labelled ones first.
-        labels: subset of each labelled point.
-        classes: how many subsets there are; at least as many as clusters.
-    """
-    known = matched(found[: len(labels)], labels)
-    without = np.setdiff1d(np.arange(classes), known)  # for clusters that hold questions alone
-    return np.concatenate([known, without[: found.max() + 1 - len(known)]])

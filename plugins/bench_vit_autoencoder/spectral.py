@@ -67,6 +67,6 @@ class AutoencoderSpectral(AutoencoderMethod):
         asked = self._latents(self._autoencoder, questions.unknown, tools)
         points = standardised(np.concatenate([self._known, asked]))
         known, leaning = np.split(lean(points, self.clustering, tools.seed), [len(self._known)])
-        first, second = share_used(np.where(known > 0, 0, 1), self._used)
+        first, second = share_used(np.where(known > 0, 0, 1), self._used, 2)
         scores = leaning if first >= second else -leaning
         return Prediction(scores, (scores > 0).astype(int))

@@ -111,7 +111,7 @@ def test_lists_name_data_sets_backbones_and_controls(bench):
     assert absent["weights"] == "hub:timm/vit_large_patch16_224.augreg_in21k_ft_in1k"
     assert (absent["available"], absent["sha256"]) == (False, None)
     controls = [row["name"] for row in bench.json("list", "controls", "--json")]
-    attribution = ["content-only", "majority", "random-subset"]
+    attribution = ["content-only", "content-only-features", "majority", "random-subset"]
     assert sorted(controls) == sorted(
         [*attribution, "blind", "constant", "patient-lookup", "random"]
     )

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from sklearn.cluster import KMeans
 from sklearn.metrics import roc_auc_score
 
 from bench_feature_clustering.method import bench_methods
+from harness.clustering import cluster
 from harness.method import Access, AccessError, Budget, ImageSet, Questions, Training
 from harness.thresholds import best_kappa_threshold
 from support import InProcessTools, leaky_case
@@ -117,7 +117,8 @@ def rows(images):
 def test_the_score_is_the_distance_to_the_nearest_centre_of_the_generated_images():
     training, questions, _ = leaky_case()
     pool = rows(questions.generated)
-    centres = KMeans(4, n_init=10, random_state=0).fit(pool).cluster_centers_
+    found = cluster(pool, "kmeans", 4, seed=0)
+    centres = np.stack([pool[found == index].mean(0) for index in range(4)])
 
     def closeness(images):
         return -np.linalg.norm(rows(images)[:, None] - centres, axis=2).min(1)

@@ -6,6 +6,6 @@ from harness.testing import check_method
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="k-means starts from points by their place among all")
-def test_it_behaves():
-    check_method("feature-clustering", checks=["order"])
+@pytest.mark.parametrize("name", ["feature-clustering", "feature-centroids"])
+def test_it_behaves(name):
+    check_method(name)

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 from skimage.metrics import structural_similarity
 
 from bench_similarity_rules.measures import FeatureSimilarity, StructuralSimilarity
@@ -49,18 +48,6 @@ def test_images_smaller_than_the_window_have_one_window():
     found = StructuralSimilarity(None).similarities(tiny, tiny)
     assert np.diag(found) == pytest.approx(1, abs=1e-5)
     assert np.isfinite(found).all()
-
-
-def test_threads_do_not_change_a_similarity():
-    before = torch.get_num_threads()
-    found = []
-    try:
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            found.append(StructuralSimilarity(None).similarities(images(9, 16), images(9, 16)))
-    finally:
-        torch.set_num_threads(before)
-    assert found[0].tolist() == found[1].tolist()
 
 
 def test_features_are_compared_by_one_minus_the_mean_squared_difference():

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from bench_subset_features.clusters import _subsets
 from bench_subset_features.method import bench_methods
 from harness.method import Access, Budget, ImageSet
 
@@ -83,13 +82,6 @@ def test_clusters_are_named_by_the_reals_and_not_by_their_numbers(case, tools):
     case.real = case.real[::-1]  # whatever the clusters' numbers are, they cannot fit both ways
     turned = answer("subset-kmeans-resnet50", case, tools)
     assert (turned.labels == classes - 1 - case.truth).mean() > 0.9
-
-
-def test_a_cluster_of_questions_alone_gets_the_subset_that_is_left():
-    found = np.array([0, 0, 1, 1, 2, 2])
-    assert _subsets(found, np.array([2, 2, 0, 0]), classes=3).tolist() == [2, 0, 1]
-    found = np.array([1, 1, 2, 2, 0, 0])
-    assert _subsets(found, np.array([2, 2, 0, 0]), classes=3).tolist() == [1, 2, 0]
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
