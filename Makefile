@@ -12,6 +12,8 @@ STAMP := $(VENV)/.up-to-date
 bench: $(STAMP)
 	$(VENV)/bin/bench run --all --headline
 
+# Test processes that share the cores must not spin while they wait for each other's threads.
+test: export OMP_WAIT_POLICY = PASSIVE
 test: $(STAMP)
 	$(VENV)/bin/python -m pytest -m "not slow" --numprocesses auto --dist worksteal
 
