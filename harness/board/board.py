@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist, median
 from typing import Any
 
 from harness.audit.record import read_sentence
+from harness.board.comparison import Comparison, Standing, comparison_file, read_comparison
 from harness.method import Access, Budget, Task
 from harness.running.records import Figure, Record, RecordStore, Status
 
 OFFICIAL = {Task.MEMBERSHIP: "kappa", Task.ATTRIBUTION: "accuracy"}
+ALPHA = 0.05
 FEW_GROUPS = 50  # patients behind the figures, below which the board speaks of it
 
 
@@ -30,6 +33,7 @@ class Row:
     backbones: tuple[str, ...]  # with the kind of source of their weights
     metrics: dict[str, Figure]
     seconds: float
+    standing: Standing | None = None  # None: a control, or the answers were not compared
     stands_for: tuple[str, ...] = ()  # variants that are the same with its parameters
 
 
@@ -44,6 +48,7 @@ class Board:
     fingerprint: str
     flags: tuple[str, ...]
     rows: tuple[Row, ...]
+    comparison: Comparison | None = None  # of the answers of these very rows
     audit: str | None = None  # the verdict of `bench check` on these very data
 
     @property
@@ -52,15 +57,22 @@ class Board:
         return OFFICIAL[self.task]
 
     @property
-    def above_chance(self) -> tuple[Row, ...]:
-        """The methods whose kappa is above 0, also when corrected for how many are ranked.
+    def ranked(self) -> tuple[Row, ...]:
+        """The methods that have a rank."""
+        return tuple(row for row in self.rows if row.rank is not None)
 
-        By Bonferroni: the interval is widened as if it were that of a normal distribution.
+    @property
+    def above_chance(self) -> tuple[Row, ...]:
+        """The methods that are above chance, also when corrected for how many there are.
+
+        By the permutations of the comparison. Without one by Bonferroni, and of membership alone:
+        the interval of kappa is widened as if it were that of a normal distribution.
         """
-        ranked = [row for row in self.rows if row.rank is not None]
+        if self.comparison is not None:
+            return tuple(r for r in self.ranked if r.standing and _below(r.standing.adjusted))
         quantile = NormalDist().inv_cdf
-        wider = quantile(1 - 0.025 / max(1, len(ranked))) / quantile(0.975)
-        return tuple(row for row in ranked if _low(row.metrics["kappa"], wider) > 0)
+        wider = quantile(1 - ALPHA / 2 / max(1, len(self.ranked))) / quantile(1 - ALPHA / 2)
+        return tuple(r for r in self.ranked if "kappa" in r.metrics and _low(r.metrics["kappa"], wider) > 0)
 
     def as_json(self) -> dict[str, Any]:
         """Return the board in the form that programs read."""
@@ -76,6 +88,8 @@ class Board:
                 "backbones": list(row.backbones),
                 "metrics": {name: figure.model_dump() for name, figure in row.metrics.items()},
                 "seconds": row.seconds,
+                "p": row.standing and row.standing.p,
+                "p_adjusted": row.standing and row.standing.adjusted,
                 "stands_for": list(row.stands_for),
             }
             for row in self.rows
@@ -87,6 +101,8 @@ class Board:
             "budget": self.budget.value,
             "fingerprint": self.fingerprint,
             "audit": self.audit,
+            "compared": self.comparison is not None,
+            "best_of_blind": self.comparison and self.comparison.blind,
             "flags": list(self.flags),
             "rows": rows,
         }
@@ -94,25 +110,39 @@ class Board:
 
 def read_boards(store: RecordStore, dataset: str) -> list[Board]:
     """Return the boards of a data set, one per protocol and budget that has records."""
-    records = list(store.of(dataset))
-    kinds = sorted({(record.protocol, record.method.budget) for record in records})
-    boards = [
-        make_board([r for r in records if (r.protocol, r.method.budget) == kind]) for kind in kinds
-    ]
     folder = store.root / dataset
-    return [replace(b, audit=read_sentence(folder, b.fingerprint)) for b in boards]
+    boards = []
+    for protocol, budget, records in by_board(store.of(dataset)):
+        comparison = read_comparison(comparison_file(folder, protocol, budget))
+        board = make_board(records, comparison)
+        boards.append(replace(board, audit=read_sentence(folder, board.fingerprint)))
+    return boards
 
 
-def make_board(records: Sequence[Record]) -> Board:
+def by_board(records: Iterable[Record]) -> Iterator[tuple[str, Budget, list[Record]]]:
+    """Yield protocol, budget and records of each board of a data set."""
+    kinds: dict[tuple[str, Budget], list[Record]] = defaultdict(list)
+    for record in records:
+        kinds[record.protocol, record.method.budget].append(record)
+    for protocol, budget in sorted(kinds):
+        yield protocol, budget, kinds[protocol, budget]
+
+
+def make_board(records: Sequence[Record], comparison: Comparison | None = None) -> Board:
     """Rank the records of one data set, protocol and budget.
 
     Records of another version of the data set than the newest are left out, and it is said.
+
+    Args:
+        records: of one data set, protocol and budget.
+        comparison: of their answers; one that compares others is not taken.
     """
     newest = max(records, key=lambda record: str(record.environment.get("finished", "")))
     fingerprint = newest.dataset.fingerprint
     current = [record for record in records if record.dataset.fingerprint == fingerprint]
     official = OFFICIAL[newest.task]
-    rows = [_row(record, _rank(record, current, official)) for record in current]
+    held = comparison if comparison is not None and comparison.covers(current) else None
+    rows = [_row(record, current, official, held) for record in current]
     rows.sort(key=lambda row: _place(row, official))
     return Board(
         dataset=newest.dataset.name,
@@ -122,6 +152,7 @@ def make_board(records: Sequence[Record]) -> Board:
         fingerprint=fingerprint,
         flags=tuple(_flags(rows, len(records) - len(current), official)),
         rows=tuple(rows),
+        comparison=held,
     )
 
 
@@ -133,8 +164,12 @@ def backbone_names(record: Record) -> tuple[str, ...]:
     )
 
 
-def _row(record: Record, rank: int | None) -> Row:
+def _row(
+    record: Record, others: Sequence[Record], official: str, comparison: Comparison | None
+) -> Row:
     method = record.method
+    standing = comparison.standing(record) if comparison else None
+    rank = standing.rank if standing else _rank(record, others, official)
     changes = ", ".join(f"{key}={value}" for key, value in sorted(method.changed.items()))
     seed = f" seed {record.seed}" if record.seed else ""
     return Row(
@@ -148,6 +183,7 @@ def _row(record: Record, rank: int | None) -> Row:
         backbones=backbone_names(record),
         metrics=record.metrics,
         seconds=record.timing.get("seconds", 0.0),
+        standing=standing,
         stands_for=method.stands_for,
     )
 
@@ -167,6 +203,10 @@ def _place(row: Row, official: str) -> tuple[bool, bool, float, float, str]:
     value = figure.value if figure is not None and figure.value is not None else -2.0
     rank = math.inf if row.rank is None else row.rank
     return row.status is not Status.OK, row.control, rank, -value, row.method
+
+
+def _below(p: float | None) -> bool:
+    return p is not None and p < ALPHA
 
 
 def _low(figure: Figure, wider: float) -> float:

@@ -6,7 +6,18 @@ from pathlib import Path
 
 from harness.audit.record import bring_audit
 from harness.board.board import Board, Row, read_boards
-from harness.board.wording import CONTROL, audit_line, columns, figure_text, headline, ranking_rule
+from harness.board.comparison import bring_comparisons
+from harness.board.wording import (
+    P_TITLE,
+    audit_line,
+    columns,
+    figure_text,
+    finding,
+    headline,
+    p_text,
+    rank_text,
+    ranking_rule,
+)
 from harness.files import write_text
 from harness.method import Task
 from harness.running.records import Record, RecordStore, Status
@@ -15,10 +26,10 @@ from harness.running.records import Record, RecordStore, Status
 def board_markdown(board: Board) -> str:
     """Return a board as a Markdown section: stable in order and rounding, without times."""
     shown = columns(board, wide=True)
-    titles = ["rank", "method", *(c.title for c in shown), "access", "backbone"]
+    titles = ["rank", "method", *(c.title for c in shown), P_TITLE, "access", "backbone"]
     lines = [f"## {_text(headline(board))}", ""]
-    audit = audit_line(board)
-    lines += [f"**{_text(audit)}**", ""] if audit else []
+    for said in (audit_line(board), finding(board)):
+        lines += [f"**{_text(said)}**", ""] if said else []
     for flag in board.flags:
         lines += [f"> **Note:** {_text(flag)}", ""]
     lines += ["| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
@@ -26,7 +37,8 @@ def board_markdown(board: Board) -> str:
         figures = [figure_text(row.metrics.get(c.metric)) for c in shown]
         if row.status is not Status.OK:
             figures = [row.status.value, *[""] * (len(shown) - 1)]
-        cells = [_rank(row), row.method, *figures, ", ".join(row.access) or "nothing"]
+        access = ", ".join(row.access) or "nothing"
+        cells = [rank_text(row), row.method, *figures, p_text(row), access]
         lines.append("| " + " | ".join(map(_text, [*cells, ", ".join(row.backbones)])) + " |")
     failed = [row for row in board.rows if row.status is not Status.OK]
     lines += ["", *(f"- {_text(row.method)}: {_text(row.reason or '')}" for row in failed)]
@@ -48,6 +60,7 @@ def publish(store: RecordStore, target: Path) -> list[Path]:
         for record in store.of(dataset):
             _bring(record, published)
         bring_audit(store.root / dataset, published.root / dataset)
+        bring_comparisons(store.root / dataset, published.root / dataset)
     pages = []
     for dataset in published.datasets():
         boards = read_boards(published, dataset)
@@ -76,7 +89,8 @@ def _bring(record: Record, published: RecordStore) -> None:
 def index_line(board: Board) -> str:
     """Return a board's row of the index, which names who is first and above chance."""
     first = [row for row in board.rows if row.rank == 1]
-    best = first if board.task is not Task.MEMBERSHIP else board.above_chance
+    compared = board.task is Task.MEMBERSHIP or board.comparison is not None
+    best = board.above_chance if compared else tuple(first)
     named = ", ".join(row.method for row in first if row in best)
     named = named or ("none above chance" if first else "none ranked")
     value = figure_text(first[0].metrics[board.official]) if first else ""
@@ -99,12 +113,6 @@ def _index(published: RecordStore) -> str:
     for dataset in published.datasets():
         lines += [index_line(board) for board in read_boards(published, dataset)]
     return "\n".join([*lines, ""])
-
-
-def _rank(row: Row) -> str:
-    if row.control:
-        return CONTROL
-    return "–" if row.rank is None else str(row.rank)
 
 
 def _text(text: str) -> str:

@@ -11,7 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.board.board import Board, Row
-from harness.board.wording import CONTROL, audit_line, columns, figure_text, headline, ranking_rule
+from harness.board.wording import (
+    CONTROL,
+    P_TITLE,
+    audit_line,
+    columns,
+    figure_text,
+    finding,
+    headline,
+    p_text,
+    rank_text,
+    ranking_rule,
+)
 from harness.running.records import Figure, Status
 
 WIDE_COLUMNS = 168  # of a terminal that has room for everything
@@ -32,6 +43,7 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
     for column in shown:
         table.add_column(column.title, justify="right", no_wrap=True)
     if wide:
+        table.add_column(P_TITLE, justify="right", no_wrap=True)
         table.add_column("access")
         table.add_column("backbone", no_wrap=True)
     for position, row in enumerate(board.rows):
@@ -40,12 +52,14 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
         cells = [_cell(row.metrics.get(column.metric), short=column.short) for column in shown]
         if row.status is not Status.OK:
             cells = [Text(row.status.value, "red"), *[Text("")] * (len(cells) - 1)]
-        extra = [", ".join(row.access) or "nothing", _names(row)] if wide else []
+        extra = [p_text(row), ", ".join(row.access) or "nothing", _names(row)] if wide else []
         name = row.method if wide else fill(row.method, NARROW_NAME)  # breaks at hyphens
-        table.add_row(_rank(row), escape(name), *cells, *map(escape, extra))
+        table.add_row(rank_text(row), escape(name), *cells, *map(escape, extra))
     audit = audit_line(board)
     lines: list[RenderableType] = [] if audit is None else [Text(audit)]
-    lines += [Text(headline(board), "bold"), table]
+    lines.append(Text(headline(board), "bold"))
+    said = finding(board)
+    lines += [table] if said is None else [Text(said), table]
     lines += [Text(f"! {flag}", "yellow") for flag in board.flags]
     failed = [row for row in board.rows if row.status is not Status.OK]
     lines += [Text(f"{row.method}: {row.reason}", "red") for row in failed]
@@ -67,12 +81,6 @@ def print_board(board: Board, console: Console | None = None) -> None:
         console = Console(highlight=False, stderr=console.stderr, width=WIDE_COLUMNS)
     console.print(board_table(board, wide=console.width >= WIDE_COLUMNS), soft_wrap=False)
     console.print()
-
-
-def _rank(row: Row) -> str:
-    if row.control:
-        return f"[dim]{CONTROL}[/dim]"
-    return "–" if row.rank is None else str(row.rank)
 
 
 def _names(row: Row) -> str:

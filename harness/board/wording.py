@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.board.board import Board
+from harness.board.board import Board, Row
 from harness.method import Task
 from harness.running.records import Figure
 
 CONTROL = "control"
+FIRST_SHOWN = 0.001  # smallest p that is written out
+P_TITLE = "p"  # of the official metric, corrected for all methods of the board
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,67 @@ def audit_line(board: Board) -> str | None:
     return None if board.audit is None else f"Verdict on the data: {board.audit}."
 
 
+def rank_text(row: Row) -> str:
+    """Return the rank of a row, or what stands in its place."""
+    if row.control:
+        return CONTROL
+    return "–" if row.rank is None else str(row.rank)
+
+
+def p_text(row: Row) -> str:
+    """Return the corrected p value of a row's official metric; empty for a control."""
+    if row.standing is None or row.standing.adjusted is None:
+        return ""
+    p = row.standing.adjusted
+    return f"{p:.3f}" if p >= FIRST_SHOWN else f"<{FIRST_SHOWN}"
+
+
+def finding(board: Board) -> str | None:
+    """Return what the board says as a whole: which methods are above chance, and how sure that is.
+
+    ``None`` where the answers were not compared.
+    """
+    comparison, ranked = board.comparison, board.ranked
+    if comparison is None:
+        return None
+    if comparison.blind is None or comparison.best_p is None or not ranked:
+        return f"Whether any method is above chance cannot be told: {comparison.note}."
+    many = f"{len(ranked)} methods" if len(ranked) > 1 else "one method"
+    luck = f"the best of {many} that know nothing"
+    if len(ranked) == 1:
+        luck = "a method that knows nothing"
+    if board.above_chance:
+        named = ", ".join(row.method for row in board.above_chance)
+        return (
+            f"Above chance: {named} ({len(board.above_chance)} of {many}, corrected for their "
+            f"number). On one such board in 20 {luck} exceeds {board.official} "
+            f"{comparison.blind:.3f}."
+        )
+    best = max(ranked, key=lambda row: row.metrics[board.official].value or -1)
+    figure = figure_text(best.metrics[board.official]).partition(" ")[0]
+    return (
+        f"No method is above chance. The best, {best.method}, has {board.official} {figure}; {luck} "
+        f"reaches that on {comparison.best_p:.0%} of such boards."
+    )
+
+
 def ranking_rule(board: Board) -> str:
     """Return how to read the board."""
-    text = (
-        f"value [95 % interval, by group]; rank = 1 + methods whose {board.official} interval lies "
-        f"wholly above, so methods that cannot be told apart share a rank."
-    )
+    text = "value [95 % interval, by group]; rank = 1 + "
+    if board.comparison is None:
+        text += f"methods whose {board.official} interval lies wholly above"
+    else:
+        text += (
+            "methods that are significantly better on the same questions (jackknife over groups, "
+            "all pairs corrected after Holm)"
+        )
+    text += ", so methods that cannot be told apart share a rank."
+    if board.comparison is not None and board.comparison.draws:
+        text += (
+            f" {P_TITLE}: how often methods that answer alike but know nothing do as well, corrected "
+            f"for all methods of the board ({board.comparison.draws} permutations of the truth by "
+            "group, largest value, step-down)."
+        )
     if any("auc_null_pool" in row.metrics for row in board.rows):
         text += (
             " AUC null pool: the same with images of a generator that saw none of these reals; "

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harness.board.board import Board, read_boards
+from harness.board.comparison import refresh
 from harness.board.table import print_board
 from harness.board.wording import figure_text
 from harness.plugins import Broken
@@ -221,6 +222,7 @@ def _boards(
     store: RecordStore, datasets: Sequence[Dataset], protocol: str, budget: Budget
 ) -> Iterable[Board]:
     for dataset in datasets:
+        refresh(store, dataset, protocol, budget)
         for board in read_boards(store, dataset.entry.name):
             if (board.protocol, board.budget) == (protocol, budget):
                 yield board

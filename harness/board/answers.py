@@ -1,0 +1,122 @@
+"""What the methods of a board answered, side by side with the truth."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.datasets.cases import Case, Protocol, make_cases
+from harness.datasets.dataset import Dataset
+from harness.method import Task
+from harness.running.records import Record
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The answers of M methods to the same N questions, ordered by the images' pixels.
+
+    Attributes:
+        records: the records that the M rows belong to.
+        task: of the data set.
+        classes: number of classes C.
+        truth: (N,) int64 class of each image.
+        groups: (N,) the patient of each image.
+        apart: (N,) bool, other slices of patients of whom another was used; scored apart.
+        folds: (M, N) int64, the case of each image; in cross-validation the seed decides it.
+        labels: (M, N) int64.
+        scores: (M, N) float64, or (M, N, C) of an attribution.
+    """
+
+    records: tuple[Record, ...]
+    task: Task
+    classes: int
+    truth: NDArray[np.int64]
+    groups: NDArray[np.str_]
+    apart: NDArray[np.bool_]
+    folds: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    scores: NDArray[np.float64]
+
+
+def read_answers(folder: Path, records: Iterable[Record], dataset: Dataset) -> Answers | None:
+    """Return the answers of those records whose file of answers is at hand and unchanged.
+
+    Args:
+        folder: the results of the data set.
+        records: of one protocol and budget.
+        dataset: opened, with truth; records of another version of it are left out.
+
+    Returns:
+        The answers, in the order of the records; ``None`` if there are none.
+    """
+    asked = cache(lambda protocol, seed: _Asked.of(make_cases(dataset, protocol, seed)))
+    found = []
+    for record in records:
+        if record.predictions is None or record.dataset.fingerprint != dataset.fingerprint:
+            continue
+        questions = asked(Protocol(record.protocol), record.seed)
+        answered = questions.read(folder / record.predictions.path, record.predictions.sha256)
+        if answered is not None:
+            found.append((record, questions, answered))
+    if not found:
+        return None
+    first = found[0][1]
+    values = np.stack([answered for *_, answered in found])
+    task = dataset.entry.task
+    return Answers(
+        records=tuple(record for record, *_ in found),
+        task=task,
+        classes=len(dataset.classes),
+        truth=first.gather(lambda case: case.truth),
+        groups=first.gather(lambda case: case.question_groups),
+        apart=first.gather(lambda case: case.apart),
+        folds=np.stack([questions.folds for _, questions, _ in found]),
+        labels=values[..., 0].astype(np.int64),
+        scores=values[..., 1] if task is Task.MEMBERSHIP else values[..., 1:],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """The questions of all cases of one seed, and the order that every seed's have in common."""
+
+    cases: Sequence[Case]
+    order: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, cases: Sequence[Case]) -> _Asked:
+        keys = [key for case in cases for key in zip(case.asked.digests, case.asked.ids, strict=True)]
+        return cls(cases, np.array(sorted(range(len(keys)), key=keys.__getitem__), np.intp))
+
+    @property
+    def folds(self) -> NDArray[np.int64]:
+        """The case of each image, (N,)."""
+        number = {case.name: position for position, case in enumerate(self.cases)}
+        return self.gather(lambda case: np.full(len(case.asked), number[case.name]))
+
+    def gather(self, column: Callable[[Case], NDArray[Any]]) -> NDArray[Any]:
+        """Return a column over all cases, in the common order."""
+        return np.concatenate([column(case) for case in self.cases])[self.order]
+
+    def read(self, path: Path, digest: str) -> NDArray[np.float64] | None:
+        """Return label and scores of each question, (N, 1 + S), in the common order.
+
+        Returns:
+            ``None`` where the file is absent, is not the one of the digest, or answers others.
+        """
+        content = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != digest:
+            return None
+        rows = list(csv.reader(content.decode().splitlines()))[1:]
+        expected = [(image, case.name) for case in self.cases for image in case.asked.ids]
+        if [(row[0], row[-1]) for row in rows] != expected:
+            return None
+        return np.array([row[1:-1] for row in rows], np.float64)[self.order]
