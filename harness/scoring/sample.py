@@ -60,6 +60,31 @@ def make_sample(truth: ArrayLike, groups: Groups, names: tuple[str, ...]) -> Sam
     return Sample(known, codes, names, held, int(codes.max(initial=-1)) + 1)
 
 
+def membership_sample(
+    truth: ArrayLike, groups: Groups, apart: ArrayLike | None
+) -> tuple[Sample, NDArray[np.bool_]]:
+    """Return the images asked about without other slices, and which ones of all they are.
+
+    Args:
+        truth: (N,) integers, 1 used, 0 not used.
+        groups: (N,) the patient of each image, any hashable.
+        apart: (N,) booleans, which images are other slices, or None without any.
+
+    Returns:
+        The sample of n images and, (N,), where they stand.
+
+    Raises:
+        ValueError: shapes differ, or values are not as described.
+    """
+    everything = make_sample(truth, groups, MEMBERSHIP_CLASSES)
+    other = np.zeros(everything.truth.size, bool) if apart is None else np.asarray(apart, bool)
+    if other.shape != everything.truth.shape:
+        raise ValueError(f"apart has shape {other.shape}, groups {everything.truth.shape}")
+    kept = ~other
+    rest = make_sample(everything.truth[kept], everything.codes[kept], MEMBERSHIP_CLASSES)
+    return rest, kept
+
+
 def numbered_classes(classes: int) -> tuple[str, ...]:
     """Return what the classes of attribution are called in notes.
 
@@ -91,6 +116,22 @@ def integers(name: str, values: ArrayLike, size: int, classes: int | None = None
     if size and classes is not None and not 0 <= array.min() <= array.max() < classes:
         raise ValueError(f"{name} must lie in 0 to {classes - 1}")
     return array.astype(np.int64)
+
+
+def answer_rows(name: str, values: ArrayLike, size: int, classes: int) -> Ints:
+    """Return, (M, N), the answers of M methods that were handed in.
+
+    Args:
+        name: what errors call them.
+        values: (M, N) integers 0 to classes-1, a row for each method.
+        size: how many images there are, N.
+        classes: number of classes.
+
+    Raises:
+        ValueError: the shape differs, or values are not as described.
+    """
+    rows = [integers(name, row, size, classes) for row in np.asarray(values)]
+    return np.array(rows, dtype=np.int64).reshape(len(rows), size)
 
 
 def finite(values: ArrayLike, size: int) -> Floats:
