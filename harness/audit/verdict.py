@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from harness.scoring.correction import holm
 from harness.scoring.metrics import Metric
 
 ALPHA = 0.01  # of all tests of an audit together
@@ -79,15 +80,6 @@ def judge(findings: Sequence[Finding], tests: Sequence[Test]) -> Verdict:
     gates = [test.figure for test in tests if test.gate]
     kind, why = _width(gates)
     return Verdict(kind, why, everything)
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Return p values corrected for their number (Holm 1979), in the order given."""
-    adjusted, largest = [0.0] * len(ps), 0.0
-    for rank, place in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
-        largest = max(largest, min(1.0, (len(ps) - rank) * ps[place]))
-        adjusted[place] = largest
-    return adjusted
 
 
 def auc_text(figure: Metric) -> str:

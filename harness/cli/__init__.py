@@ -15,6 +15,7 @@ from harness.cli import (
     forge,
     listing,
     plugin,
+    power,
     publish,
     run,
     score,
@@ -59,6 +60,7 @@ app.command("publish")(publish.publish)
 app.command("check")(check.check)
 app.command("submit")(submit.submit)
 app.command("score")(score.score)
+app.command("power")(power.power)
 app.add_typer(forge.app, name="forge")
 app.add_typer(cache.app, name="cache")
 app.add_typer(plugin.app, name="plugin")

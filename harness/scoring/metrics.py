@@ -6,18 +6,26 @@ note says so in place of a number. Intervals speak of other patients asked of th
 method; they do not cover training it anew.
 """
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.scoring.confusion import ATTRIBUTION, MEMBERSHIP, Figure, confusions
 from harness.scoring.ranking import auc, bootstrap, rank_folds
+from harness.scoring.sample import (
+    MEMBERSHIP_CLASSES,
+    Groups,
+    Sample,
+    finite,
+    fold_numbers,
+    group_strata,
+    integers,
+    make_sample,
+    numbered_classes,
+    one_class_fold,
+)
 from harness.scoring.uncertainty import (
-    MIN_GROUPS,
-    group_codes,
     jackknife_interval,
     ordered_by_content,
     percentile_interval,
@@ -25,12 +33,10 @@ from harness.scoring.uncertainty import (
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Groups = Sequence[Hashable] | NDArray[Any]
 
 # Name: false-positive rate in percent, and the not-used groups without which it cannot be told.
 TPR_AT_FPR = {"tpr_at_fpr_5": (5, 20), "tpr_at_fpr_1": (1, 100), "tpr_at_fpr_0": (0, 10)}
 
-_MEMBERSHIP_CLASSES = ("not used", "used")
 _OTHER_CLASSES = ("of a patient who was not used", "another slice of a patient who was")
 _ONE_GROUP = "no interval: not defined without one of the groups"
 
@@ -47,39 +53,17 @@ class Metric:
     note: str | None = None
 
 
-@dataclass(frozen=True)
-class _Sample:
-    """The images that were asked about."""
-
-    truth: Ints  # (N,) class
-    codes: Ints  # (N,) group 0 to G-1
-    names: tuple[str, ...]  # (C) what the classes are called in notes
-    held: Ints  # (C,) groups that hold an image of each class
-    count: int  # groups G
-
-    def metric(
-        self,
-        value: float | None,
-        interval: tuple[float, float] | None = None,
-        note: str | None = None,
-        over: NDArray[np.bool_] | None = None,
-    ) -> Metric:
-        """Return a figure over all images, or over those that ``over`` marks."""
-        codes = self.codes if over is None else self.codes[over]
-        low, high = interval or (None, None)
-        return Metric(value, low, high, codes.size, np.unique(codes).size, note)
-
-    def lacking(self) -> str | None:
-        """Return why no figure is defined, if so: the truth lacks a class."""
-        if self.held.all():
-            return None
-        return f"not defined: the truth has no image that is {self.names[int(self.held.argmin())]}"
-
-    def too_few(self) -> str | None:
-        """Return why no figure gets an interval, if so: a class has too few groups."""
-        short = sorted((int(held), name) for held, name in zip(self.held, self.names, strict=True))
-        named = ", ".join(f"{held} {name}" for held, name in short if held < MIN_GROUPS)
-        return f"too few groups ({named}) for an interval" if named else None
+def _metric(
+    sample: Sample,
+    value: float | None,
+    interval: tuple[float, float] | None = None,
+    note: str | None = None,
+    over: NDArray[np.bool_] | None = None,
+) -> Metric:
+    """Return a figure over all images, or over those that ``over`` marks."""
+    codes = sample.codes if over is None else sample.codes[over]
+    low, high = interval or (None, None)
+    return Metric(value, low, high, codes.size, np.unique(codes).size, note)
 
 
 def membership_metrics(
@@ -124,15 +108,15 @@ def membership_metrics(
     Raises:
         ValueError: shapes differ, or values are not as described.
     """
-    sample = _sample(truth, groups, _MEMBERSHIP_CLASSES)
-    answers = _integers("labels", labels, sample.truth.size, classes=2)
-    ranked = _scores(scores, sample.truth.size)
-    fold = _folds(folds, sample.truth.size)
+    sample = make_sample(truth, groups, MEMBERSHIP_CLASSES)
+    answers = integers("labels", labels, sample.truth.size, classes=2)
+    ranked = finite(scores, sample.truth.size)
+    fold = fold_numbers(folds, sample.truth.size)
     other = np.zeros(sample.truth.size, bool) if apart is None else np.asarray(apart, bool)
     if other.any():
         rest = (column[~other] for column in (sample.truth, answers, ranked, sample.codes, fold))
         rows = other | (sample.truth == 0)
-        others = _sample(other[rows].astype(int), sample.codes[rows], _OTHER_CLASSES)
+        others = make_sample(other[rows].astype(int), sample.codes[rows], _OTHER_CLASSES)
         figure = _auc(others, ranked[rows], fold[rows])
         return {**membership_metrics(*rest), "auc_other_slice": figure}
     return {
@@ -161,9 +145,9 @@ def auc_metric(
     Raises:
         ValueError: shapes differ, or values are not as described.
     """
-    sample = _sample(truth, groups, _MEMBERSHIP_CLASSES)
+    sample = make_sample(truth, groups, MEMBERSHIP_CLASSES)
     size = sample.truth.size
-    return _auc(sample, _scores(scores, size), _folds(folds, size))
+    return _auc(sample, finite(scores, size), fold_numbers(folds, size))
 
 
 def attribution_metrics(
@@ -186,60 +170,15 @@ def attribution_metrics(
     Raises:
         ValueError: shapes differ, or values are not as described.
     """
-    if classes < 2:
-        raise ValueError(f"classes must be at least 2, not {classes}")
-    sample = _sample(truth, groups, tuple(f"class {number}" for number in range(classes)))
-    answers = _integers("predicted", predicted, sample.truth.size, classes)
+    sample = make_sample(truth, groups, numbered_classes(classes))
+    answers = integers("predicted", predicted, sample.truth.size, classes)
     return _label_metrics(sample, answers, ATTRIBUTION)
 
 
-def _sample(truth: ArrayLike, groups: Groups, names: tuple[str, ...]) -> _Sample:
-    codes = group_codes(groups)
-    known = _integers("truth", truth, codes.size, len(names))
-    pairs = np.unique(codes * len(names) + known)
-    held = np.bincount(pairs % len(names), minlength=len(names))
-    return _Sample(known, codes, names, held, int(codes.max(initial=-1)) + 1)
-
-
-def _integers(name: str, values: ArrayLike, size: int, classes: int | None = None) -> Ints:
-    array = np.asarray(values)
-    if array.shape != (size,):
-        raise ValueError(f"{name} has shape {array.shape}, groups ({size},)")
-    if size and array.dtype.kind not in "iub":
-        raise ValueError(f"{name} must be integers, not {array.dtype}")
-    if size and classes is not None and not 0 <= array.min() <= array.max() < classes:
-        raise ValueError(f"{name} must lie in 0 to {classes - 1}")
-    return array.astype(np.int64)
-
-
-def _scores(values: ArrayLike, size: int) -> Floats:
-    array = np.asarray(values, dtype=np.float64)
-    if array.shape != (size,):
-        raise ValueError(f"scores has shape {array.shape}, groups ({size},)")
-    if not np.isfinite(array).all():
-        raise ValueError("scores must be finite")
-    return array
-
-
-def _folds(values: ArrayLike | None, size: int) -> Ints:
-    return np.zeros(size, dtype=np.int64) if values is None else _integers("folds", values, size)
-
-
-def _strata(truth: Ints, codes: Ints, folds: Ints) -> Ints:
-    """Return, (G,), a number for each group's first fold and its class; mixed groups are a kind."""
-    order = np.argsort(codes, kind="stable")
-    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    lowest, highest = (best.reduceat(truth[order], starts) for best in (np.minimum, np.maximum))
-    mixed = int(truth.max()) + 1
-    first = np.minimum.reduceat(np.unique(folds, return_inverse=True)[1][order], starts)
-    strata: Ints = first * (mixed + 1) + np.where(lowest == highest, lowest, mixed)
-    return strata
-
-
-def _label_metrics(sample: _Sample, answers: Ints, figures: dict[str, Figure]) -> dict[str, Metric]:
+def _label_metrics(sample: Sample, answers: Ints, figures: dict[str, Figure]) -> dict[str, Metric]:
     lacking = sample.lacking()
     if lacking:
-        return {name: sample.metric(None, note=lacking) for name in figures}
+        return {name: _metric(sample, None, note=lacking) for name in figures}
     counts, without = confusions(sample.truth, answers, sample.codes, sample.held.size)
     return {
         name: _label_metric(sample, answers, figure, counts, without)
@@ -248,60 +187,54 @@ def _label_metrics(sample: _Sample, answers: Ints, figures: dict[str, Figure]) -
 
 
 def _label_metric(
-    sample: _Sample, answers: Ints, figure: Figure, counts: Floats, without: Floats
+    sample: Sample, answers: Ints, figure: Figure, counts: Floats, without: Floats
 ) -> Metric:
     over = figure.over(sample.truth, answers) if figure.over else None
     with np.errstate(invalid="ignore"):
         value, left = float(figure.of(counts)), figure.of(without)
     if np.isnan(value):
         never = np.array(sample.names)[counts.sum(axis=-2) == 0]
-        return sample.metric(
-            None, note=f"not defined: no answer is {' or '.join(never)}", over=over
+        return _metric(
+            sample, None, note=f"not defined: no answer is {' or '.join(never)}", over=over
         )
     too_few = sample.too_few()
     if too_few:
-        return sample.metric(value, note=too_few, over=over)
+        return _metric(sample, value, note=too_few, over=over)
     least, largest = figure.ends(counts)
     if least < value < largest and (answers == answers[0]).all():
-        return sample.metric(value, (value, value), "exact: all answers are the same", over)
+        return _metric(sample, value, (value, value), "exact: all answers are the same", over)
     if np.isnan(left).any():
-        return sample.metric(value, note=_ONE_GROUP, over=over)
+        return _metric(sample, value, note=_ONE_GROUP, over=over)
     codes = sample.codes if over is None else sample.codes[over]
     independent = int(sample.held.min()) if figure.by_class else np.unique(codes).size
-    strata = _strata(sample.truth, sample.codes, np.zeros_like(sample.codes))
+    strata = group_strata(sample.truth, sample.codes, np.zeros_like(sample.codes))
     interval = jackknife_interval(value, left, strata, independent, (least, largest))
-    return sample.metric(value, interval, over=over)
+    return _metric(sample, value, interval, over=over)
 
 
-def _auc(sample: _Sample, scores: Floats, folds: Ints) -> Metric:
-    lacking = sample.lacking() or _one_class_fold(sample, folds)
+def _auc(sample: Sample, scores: Floats, folds: Ints) -> Metric:
+    lacking = sample.lacking() or one_class_fold(sample.truth, folds)
     if lacking:
-        return sample.metric(None, note=lacking)
+        return _metric(sample, None, note=lacking)
     parts = [auc(sample.truth, sample.codes, scores, folds == fold) for fold in np.unique(folds)]
     value = float(np.mean([whole for whole, _ in parts]))
     without = np.mean([left for _, left in parts], axis=0)
     too_few = sample.too_few()
     if too_few:
-        return sample.metric(value, note=too_few)
+        return _metric(sample, value, note=too_few)
     if all(np.unique(scores[folds == fold]).size == 1 for fold in np.unique(folds)):
-        return sample.metric(value, (value, value), "exact: all scores are the same")
+        return _metric(sample, value, (value, value), "exact: all scores are the same")
     if np.isnan(without).any():
-        return sample.metric(value, note=_ONE_GROUP)
-    strata = _strata(sample.truth, sample.codes, folds)
-    return sample.metric(value, jackknife_interval(value, without, strata, int(sample.held.min())))
+        return _metric(sample, value, note=_ONE_GROUP)
+    strata = group_strata(sample.truth, sample.codes, folds)
+    interval = jackknife_interval(value, without, strata, int(sample.held.min()))
+    return _metric(sample, value, interval)
 
 
-def _one_class_fold(sample: _Sample, folds: Ints) -> str | None:
-    for fold in np.unique(folds):
-        if np.unique(sample.truth[folds == fold]).size < 2:
-            return f"not defined: fold {fold} holds one class only"
-    return None
-
-
-def _tpr_metrics(sample: _Sample, scores: Floats, folds: Ints) -> dict[str, Metric]:
-    lacking = sample.lacking() or _one_class_fold(sample, folds)
+def _tpr_metrics(sample: Sample, scores: Floats, folds: Ints) -> dict[str, Metric]:
+    lacking = sample.lacking() or one_class_fold(sample.truth, folds)
     if lacking:
-        return {name: sample.metric(None, note=lacking) for name in TPR_AT_FPR}
+        return {name: _metric(sample, None, note=lacking) for name in TPR_AT_FPR}
     codes = ordered_by_content(sample.codes, sample.truth, scores, folds)
     rankings = list(rank_folds(sample.truth, codes, scores, folds))
     limits = [percent for percent, _ in TPR_AT_FPR.values()]
@@ -309,17 +242,18 @@ def _tpr_metrics(sample: _Sample, scores: Floats, folds: Ints) -> dict[str, Metr
     values = np.mean([ranking.rates(whole, limits) for ranking in rankings], axis=0)[:, 0]
     fewest = min(np.unique(ranking.codes[ranking.used == 0]).size for ranking in rankings)
     too_few = sample.too_few()
-    drawn = None if too_few else bootstrap(rankings, _strata(sample.truth, codes, folds), limits)
+    strata = group_strata(sample.truth, codes, folds)
+    drawn = None if too_few else bootstrap(rankings, strata, limits)
     metrics = {}
     for row, (name, (_, needed)) in enumerate(TPR_AT_FPR.items()):
         value = float(values[row])
         if fewest < needed:
             where = " in every fold" if len(rankings) > 1 else ""
             note = f"not measurable: needs {needed} not-used groups{where}, has {fewest}"
-            metrics[name] = sample.metric(None, note=note)
+            metrics[name] = _metric(sample, None, note=note)
         elif drawn is None:
-            metrics[name] = sample.metric(value, note=too_few)
+            metrics[name] = _metric(sample, value, note=too_few)
         else:
             interval = percentile_interval(value, drawn[row], int(sample.held[1]))
-            metrics[name] = sample.metric(value, interval, "interval by bootstrap over groups")
+            metrics[name] = _metric(sample, value, interval, "interval by bootstrap over groups")
     return metrics

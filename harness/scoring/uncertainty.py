@@ -21,7 +21,7 @@ with the group left out (over 99 % for accuracy when most answers are the same, 
 """
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -31,10 +31,10 @@ from scipy.special import expit, logit, stdtrit
 
 MIN_GROUPS = 10
 DRAWS = 2000
+NO_SPREAD = 1e-24  # below this a variance is the rounding of equal numbers
 
 _TAIL = 0.975
 _SEED = 20250
-_NO_SPREAD = 1e-24  # below this a variance is the rounding of equal numbers
 _CELLS = 1_000_000  # images times draws held in memory at once
 
 
@@ -87,9 +87,7 @@ def jackknife_interval(
 ) -> tuple[float, float]:
     """Return the 95 % interval of a smooth figure from its values without each group.
 
-    The squared deviations of a stratum of n groups count by (n - 1) / n. Their mean and variance,
-    matched to a chi-squared distribution (Satterthwaite 1946), give the degrees of freedom. Where
-    no group makes a difference, as with a perfect score, Wilson's interval says what so many
+    Where no group makes a difference, as with a perfect score, Wilson's interval says what so many
     independent groups allow.
 
     Args:
@@ -105,17 +103,40 @@ def jackknife_interval(
     least, largest = ends
     width, count = largest - least, without.size
     share = min(max((value - least) / width, 0.0), 1.0)
-    alike = np.maximum(np.bincount(strata)[strata], 2)  # a group of its own kind still counts
-    squares = (1 - 1 / alike) * ((without - math.fsum(without) / count) / width) ** 2
-    variance = math.fsum(squares)
-    if variance < _NO_SPREAD or share in (0.0, 1.0):
+    deviations = (without - math.fsum(without) / count) / width
+    variance, freedom = jackknife_variance(deviations, strata, math.fsum)
+    if variance < NO_SPREAD or share in (0.0, 1.0):
         low, high = wilson_interval(share, independent)
     else:
-        excess = max(math.fsum(squares**2) - variance**2 / count, 1e-300)
-        freedom = min(max(2 * variance**2 / excess, 1.0), count - 1.0)
         reach = stdtrit(freedom, _TAIL) * math.sqrt(variance) / (share * (1 - share))
         low, high = (float(expit(logit(share) + step)) for step in (-reach, reach))
     return least + width * low, least + width * high
+
+
+def jackknife_variance(
+    deviations: NDArray[np.float64],
+    strata: NDArray[np.int64],
+    total: Callable[[NDArray[np.float64]], Any],
+) -> tuple[Any, Any]:
+    """Return the variance of smooth figures and its degrees of freedom, of one or of many.
+
+    The squared deviations of a stratum of n groups count by (n - 1) / n. Their mean and variance,
+    matched to a chi-squared distribution (Satterthwaite 1946), give the degrees of freedom.
+
+    Args:
+        deviations: (..., G) float64, what leaving each group out changes, with mean nought.
+        strata: (G,) int64, which groups are of a kind.
+        total: adds up the last axis.
+
+    Returns:
+        The variance and the degrees of freedom, from 1 to G-1, as ``total`` returns them.
+    """
+    count = strata.size
+    alike = np.maximum(np.bincount(strata)[strata], 2)  # a group of its own kind still counts
+    squares = (1 - 1 / alike) * deviations**2
+    variance = total(squares)
+    excess = np.maximum(total(squares**2) - variance**2 / count, 1e-300)
+    return variance, np.clip(2 * variance**2 / excess, 1.0, count - 1.0)
 
 
 def wilson_interval(share: float, groups: int) -> tuple[float, float]:

@@ -11,7 +11,6 @@ from harness.audit.blind import blind_gate, make_folds, patient_lookup
 from harness.audit.cohort import Cohort
 from harness.audit.permutations import aucs, permutation_p
 from harness.audit.properties import property_tests
-from harness.audit.verdict import holm
 
 SETS = 200
 
@@ -88,15 +87,3 @@ def test_auc_is_that_of_scikit_learn(rows):
     found = aucs(rankdata(scores)[:, None], labels[:, None].astype(float))[0]
     both = 0 < labels.sum() < len(labels)
     assert found == pytest.approx(roc_auc_score(labels, scores) if both else 0.5)
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_rejects_what_its_steps_reject(ps):
-    adjusted = holm(ps)
-    order = np.argsort(ps, kind="stable")
-    rejected = set()
-    for rank, place in enumerate(order):
-        if ps[place] * (len(ps) - rank) >= 0.05:
-            break
-        rejected.add(int(place))
-    assert {n for n, p in enumerate(adjusted) if p < 0.05} == rejected
