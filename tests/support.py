@@ -105,7 +105,7 @@ class Bench:
     def records(self) -> dict[str, dict]:
         """Return every record by path, without what differs between two runs of a cell."""
         found = {}
-        for path in sorted((self.folder / "results").rglob("*.json")):
+        for path in sorted((self.folder / "results").rglob("*@*.json")):
             record = json.loads(path.read_text())
             for key in ("environment", "timing", "cache", "log"):
                 record.pop(key)

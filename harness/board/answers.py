@@ -93,7 +93,9 @@ class _Asked:
 
     @classmethod
     def of(cls, cases: Sequence[Case]) -> _Asked:
-        keys = [key for case in cases for key in zip(case.asked.digests, case.asked.ids, strict=True)]
+        keys = [
+            key for case in cases for key in zip(case.asked.digests, case.asked.ids, strict=True)
+        ]
         return cls(cases, np.array(sorted(range(len(keys)), key=keys.__getitem__), np.intp))
 
     @property

@@ -36,6 +36,17 @@ class Row:
     standing: Standing | None = None  # None: a control, or the answers were not compared
     stands_for: tuple[str, ...] = ()  # variants that are the same with its parameters
 
+    @property
+    def leak(self) -> bool | None:
+        """Whether it knows clearly more than with images of a generator that saw none of the reals.
+
+        By AUC, the one interval wholly above the other; ``None`` without such a null pool.
+        """
+        seen, unseen = self.metrics.get("auc"), self.metrics.get("auc_null_pool")
+        if seen is None or unseen is None or seen.low is None or unseen.high is None:
+            return None
+        return seen.low > unseen.high
+
 
 @dataclass(frozen=True)
 class Board:
@@ -72,7 +83,8 @@ class Board:
             return tuple(r for r in self.ranked if r.standing and _below(r.standing.adjusted))
         quantile = NormalDist().inv_cdf
         wider = quantile(1 - ALPHA / 2 / max(1, len(self.ranked))) / quantile(1 - ALPHA / 2)
-        return tuple(r for r in self.ranked if "kappa" in r.metrics and _low(r.metrics["kappa"], wider) > 0)
+        kappas = [(row, row.metrics.get("kappa")) for row in self.ranked]
+        return tuple(row for row, kappa in kappas if kappa and _low(kappa, wider) > 0)
 
     def as_json(self) -> dict[str, Any]:
         """Return the board in the form that programs read."""
@@ -164,16 +176,21 @@ def backbone_names(record: Record) -> tuple[str, ...]:
     )
 
 
+def row_name(record: Record) -> str:
+    """Return what a board calls a record: the method, what was changed and, if not 0, the seed."""
+    changes = ", ".join(f"{key}={value}" for key, value in sorted(record.method.changed.items()))
+    seed = f" seed {record.seed}" if record.seed else ""
+    return record.method.name + (f" [{changes}]" if changes else "") + seed
+
+
 def _row(
     record: Record, others: Sequence[Record], official: str, comparison: Comparison | None
 ) -> Row:
     method = record.method
     standing = comparison.standing(record) if comparison else None
     rank = standing.rank if standing else _rank(record, others, official)
-    changes = ", ".join(f"{key}={value}" for key, value in sorted(method.changed.items()))
-    seed = f" seed {record.seed}" if record.seed else ""
     return Row(
-        method=method.name + (f" [{changes}]" if changes else "") + seed,
+        method=row_name(record),
         family=method.family,
         control=method.control,
         status=record.status,

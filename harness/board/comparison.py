@@ -81,8 +81,8 @@ def compare(folder: Path, records: Sequence[Record], dataset: Dataset) -> Compar
         standings[record.predictions.path] = Standing(
             answers=record.predictions.sha256,
             rank=rank,
-            p=blind and blind.p,
-            adjusted=blind and blind.adjusted,
+            p=blind.p if blind else None,
+            adjusted=blind.adjusted if blind else None,
         )
     return Comparison(
         standings=standings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.audit.record import bring_audit
-from harness.board.board import Board, Row, read_boards
+from harness.board.board import Board, read_boards
 from harness.board.comparison import bring_comparisons
 from harness.board.wording import (
     P_TITLE,
@@ -26,7 +26,8 @@ from harness.running.records import Record, RecordStore, Status
 def board_markdown(board: Board) -> str:
     """Return a board as a Markdown section: stable in order and rounding, without times."""
     shown = columns(board, wide=True)
-    titles = ["rank", "method", *(c.title for c in shown), P_TITLE, "access", "backbone"]
+    tested = [P_TITLE] if board.comparison else []
+    titles = ["rank", "method", *(c.title for c in shown), *tested, "access", "backbone"]
     lines = [f"## {_text(headline(board))}", ""]
     for said in (audit_line(board), finding(board)):
         lines += [f"**{_text(said)}**", ""] if said else []
@@ -38,7 +39,7 @@ def board_markdown(board: Board) -> str:
         if row.status is not Status.OK:
             figures = [row.status.value, *[""] * (len(shown) - 1)]
         access = ", ".join(row.access) or "nothing"
-        cells = [rank_text(row), row.method, *figures, p_text(row), access]
+        cells = [rank_text(row), row.method, *figures, *[p_text(row) for _ in tested], access]
         lines.append("| " + " | ".join(map(_text, [*cells, ", ".join(row.backbones)])) + " |")
     failed = [row for row in board.rows if row.status is not Status.OK]
     lines += ["", *(f"- {_text(row.method)}: {_text(row.reason or '')}" for row in failed)]

@@ -25,7 +25,7 @@ from harness.board.wording import (
 )
 from harness.running.records import Figure, Status
 
-WIDE_COLUMNS = 168  # of a terminal that has room for everything
+WIDE_COLUMNS = 184  # of a terminal that has room for everything
 NARROW_NAME = 20  # characters of a line of a method's name where there is less
 
 
@@ -42,8 +42,10 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
     shown = columns(board, wide=wide)
     for column in shown:
         table.add_column(column.title, justify="right", no_wrap=True)
-    if wide:
+    tested = wide and board.comparison is not None
+    if tested:
         table.add_column(P_TITLE, justify="right", no_wrap=True)
+    if wide:
         table.add_column("access")
         table.add_column("backbone", no_wrap=True)
     for position, row in enumerate(board.rows):
@@ -52,7 +54,8 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
         cells = [_cell(row.metrics.get(column.metric), short=column.short) for column in shown]
         if row.status is not Status.OK:
             cells = [Text(row.status.value, "red"), *[Text("")] * (len(cells) - 1)]
-        extra = [p_text(row), ", ".join(row.access) or "nothing", _names(row)] if wide else []
+        extra = [p_text(row)] if tested else []
+        extra += [", ".join(row.access) or "nothing", _names(row)] if wide else []
         name = row.method if wide else fill(row.method, NARROW_NAME)  # breaks at hyphens
         table.add_row(rank_text(row), escape(name), *cells, *map(escape, extra))
     audit = audit_line(board)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.board.board import Board, Row
@@ -107,18 +108,32 @@ def finding(board: Board) -> str | None:
     if len(ranked) == 1:
         luck = "a method that knows nothing"
     if board.above_chance:
-        named = ", ".join(row.method for row in board.above_chance)
         return (
-            f"Above chance: {named} ({len(board.above_chance)} of {many}, corrected for their "
-            f"number). On one such board in 20 {luck} exceeds {board.official} "
-            f"{comparison.blind:.3f}."
+            f"Above chance: {_names(board.above_chance)} ({len(board.above_chance)} of {many}, "
+            f"corrected for their number). On one such board in 20 {luck} exceeds {board.official} "
+            f"{comparison.blind:.3f}.{_no_leak(board)}"
         )
     best = max(ranked, key=lambda row: row.metrics[board.official].value or -1)
     figure = figure_text(best.metrics[board.official]).partition(" ")[0]
     return (
-        f"No method is above chance. The best, {best.method}, has {board.official} {figure}; {luck} "
-        f"reaches that on {comparison.best_p:.0%} of such boards."
+        f"No method is above chance. The best, {best.method}, has {board.official} {figure}; "
+        f"{luck} reaches that on {comparison.best_p:.0%} of such boards."
     )
+
+
+def _no_leak(board: Board) -> str:
+    """Say which methods above chance owe that to something else than the generator."""
+    told = [row for row in board.above_chance if row.leak is False]
+    if not told:
+        return ""
+    return (
+        f" No leak is shown by {_names(told)}: AUC is not clearly above that with images of a "
+        "generator that saw none of these reals."
+    )
+
+
+def _names(rows: Sequence[Row]) -> str:
+    return ", ".join(row.method for row in rows)
 
 
 def ranking_rule(board: Board) -> str:
@@ -134,9 +149,9 @@ def ranking_rule(board: Board) -> str:
     text += ", so methods that cannot be told apart share a rank."
     if board.comparison is not None and board.comparison.draws:
         text += (
-            f" {P_TITLE}: how often methods that answer alike but know nothing do as well, corrected "
-            f"for all methods of the board ({board.comparison.draws} permutations of the truth by "
-            "group, largest value, step-down)."
+            f" {P_TITLE}: how often methods that answer alike but know nothing do as well, "
+            f"corrected for all methods of the board ({board.comparison.draws} permutations of the "
+            "truth by group, largest value, step-down)."
         )
     if any("auc_null_pool" in row.metrics for row in board.rows):
         text += (

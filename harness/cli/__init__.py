@@ -11,6 +11,7 @@ from harness.cli import (
     board,
     cache,
     check,
+    compare,
     fetch,
     forge,
     listing,
@@ -55,6 +56,7 @@ app.command("run")(run.run)
 app.add_typer(listing.app, name="list")
 app.command("show")(show.show)
 app.command("board")(board.board)
+app.command("compare")(compare.compare)
 app.command("fetch")(fetch.fetch)
 app.command("publish")(publish.publish)
 app.command("check")(check.check)
