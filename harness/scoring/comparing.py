@@ -8,7 +8,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from harness.scoring.confusion import MEMBERSHIP, confusions
 from harness.scoring.correction import holm
-from harness.scoring.differences import ALPHA, Difference, Estimates, difference, pairwise_ps
+from harness.scoring.differences import (
+    ALPHA,
+    Difference,
+    Estimates,
+    difference,
+    most_freedom,
+    pairwise_ps,
+)
 from harness.scoring.ranking import auc
 from harness.scoring.sample import (
     Groups,
@@ -184,7 +191,7 @@ def _label_estimates(sample: Sample, answers: Ints, name: str) -> Estimates:
     without = MEMBERSHIP[name].of(np.array([left for _, left in counts]))
     strata = group_strata(sample.truth, codes, np.zeros_like(codes))
     end = 2.0 if name == "kappa" else 1.0
-    return Estimates(values, without, strata, int(sample.held.min()), end)
+    return _estimates(sample, values, without, strata, end)
 
 
 def _label_difference(sample: Sample, answers: Ints, name: str) -> Difference:
@@ -218,12 +225,19 @@ def _auc_difference(sample: Sample, scores: Floats, folds: Ints) -> Difference:
         note = "cannot tell: not defined without one of the groups"
         return _untold(sample, float(values[0] - values[1]), note)
     strata = group_strata(sample.truth, codes, folds)
-    estimates = Estimates(values, without, strata, int(sample.held.min()), 1.0)
+    estimates = _estimates(sample, values, without, strata, 1.0)
     ranks = [
         [np.unique(row[inside], return_inverse=True)[1] for inside in insides] for row in scores
     ]
     exact = all(bool((a == b).all()) for a, b in zip(*ranks, strict=True))
     return difference(estimates, sample.truth.size, exact=exact)
+
+
+def _estimates(
+    sample: Sample, values: Floats, without: Floats, strata: Ints, end: float
+) -> Estimates:
+    freedom = most_freedom(sample.codes, sample.held.size)
+    return Estimates(values, without, strata, int(sample.held.min()), freedom, end)
 
 
 def _untold(sample: Sample, value: float | None, note: str) -> Difference:
@@ -245,9 +259,10 @@ def _comparison(differences: dict[str, Difference], right: NDArray[np.bool_]) ->
 def _ranks(sample: Sample, answers: Ints, name: str) -> Ranks:
     methods = len(answers)
     untold = sample.lacking() or sample.too_few()
-    if untold:
-        apart, alike = np.zeros((methods, methods), bool), np.ones((methods, methods))
-        return Ranks(None, apart, alike, f"cannot tell: {untold}")
+    if untold or methods < 2:
+        ties, alike = np.zeros((methods, methods), bool), np.ones((methods, methods))
+        ranks = None if untold else (1,) * methods
+        return Ranks(ranks, ties, alike, untold and f"cannot tell: {untold}")
     estimates = _label_estimates(sample, answers, name)
     ps = pairwise_ps(estimates)
     pairs = np.triu_indices(methods, 1)

@@ -1,9 +1,16 @@
 """Differences between the figures of methods that answered the same questions.
 
 A difference comes from the delete-one-group jackknife of the difference itself, so what two methods
-have in common (the same difficult patients) cancels out. Degrees of freedom are those of the
-intervals of single figures (:mod:`harness.scoring.uncertainty`), and class sizes are held fixed in
-the same way while a group is left out. A difference has no end of a scale nearby, so no logit.
+have in common (the same difficult patients) cancels out. Class sizes are held fixed in the same way
+as for single figures (:mod:`harness.scoring.uncertainty`) while a group is left out. A difference
+has no end of a scale nearby, so no logit.
+
+Degrees of freedom are Satterthwaite's, as for single figures, but no more than the effective number
+of groups, (sum of n)^2 / sum of n^2 over groups of n images (Kish 1965), less the number of
+classes. Corrections for many pairs look far into the tail, where the jackknife's own degrees of
+freedom are too uncertain with few unequal patients: among 20 equally good methods with 10 patients
+in each class and a patient effect of half of the variance, 12 % of simulated boards called one
+better than another without that limit.
 """
 
 import math
@@ -31,6 +38,7 @@ class Estimates:
     without: Floats  # (M, G) without each group
     strata: Ints  # (G,) which groups are of a kind
     independent: int  # groups of the class that has the fewest
+    freedom: float  # the most degrees of freedom that a difference can have
     end: float  # a difference of two methods lies between -end and end
 
 
@@ -46,6 +54,12 @@ class Difference:
     n: int  # images
     groups: int  # independent groups (patients) that these images belong to
     note: str | None = None
+
+
+def most_freedom(codes: Ints, classes: int) -> float:
+    """Return the most degrees of freedom of a difference on images of groups (N,) ``codes``."""
+    sizes = np.bincount(codes).astype(np.float64)
+    return max(1.0, float(sizes.sum() ** 2 / (sizes**2).sum()) - classes)
 
 
 def difference(estimates: Estimates, n: int, *, exact: bool) -> Difference:
@@ -94,6 +108,7 @@ def _paired(estimates: Estimates, first: int, others: slice) -> tuple[Floats, Fl
     deviations = estimates.without[first] - estimates.without[others]
     deviations -= deviations.mean(-1, keepdims=True)
     variance, freedom = jackknife_variance(deviations, estimates.strata, _total)
+    freedom = np.minimum(freedom, estimates.freedom)
     steady = variance < NO_SPREAD
     error = np.sqrt(np.where(steady, 1.0, variance))
     ps = np.where(steady, _even_p(values, estimates), 2 * stdtr(freedom, -np.abs(values) / error))

@@ -164,8 +164,9 @@ def _tests(observed: Floats, drawn: Floats) -> Permuted:
 
 
 def _ps(observed: Floats, drawn: Floats) -> Floats:
-    reached: Floats = (drawn >= observed[:, None] - _ROUNDING).sum(1)
-    return (1 + reached) / (1 + drawn.shape[1])
+    reached = (drawn >= observed[:, None] - _ROUNDING).sum(1)
+    ps: Floats = (1 + reached) / (1 + drawn.shape[1])
+    return ps
 
 
 def _figures(dealt: Ints, answers: Ints, classes: int, chance: bool) -> Floats:
@@ -176,7 +177,9 @@ def _figures(dealt: Ints, answers: Ints, classes: int, chance: bool) -> Floats:
         is_given, is_true = (answers == one).astype(float), (dealt == one).astype(float)
         right += is_given @ is_true.T
         by_chance += np.outer(is_given.sum(1), is_true.sum(1)) / images
-    return (right - by_chance) / (images - by_chance) if chance else right / images
+    accuracy: Floats = right / images
+    kappa: Floats = (right - by_chance) / (images - by_chance)
+    return kappa if chance else accuracy
 
 
 @dataclass(frozen=True)

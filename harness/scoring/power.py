@@ -150,11 +150,13 @@ def expected_maximum(
         raise ValueError(f"methods must be at least 1, not {methods}")
     if not 0 < used < images or not 0 <= positives <= images:
         raise ValueError(f"of {images} images {used} used and {positives} positive cannot be")
-    blind = hypergeom(images, used, positives)
-    reach = _DEVIATIONS * blind.std() + 1  # what lies beyond is too rare to count
-    low, high = max(0, blind.mean() - reach), min(used, positives, blind.mean() + reach)
-    hits = np.arange(math.floor(low), math.ceil(high) + 1)
-    largest = np.diff(blind.cdf(hits) ** methods, prepend=0.0)
+    mean = used * positives / images
+    variance = mean * (1 - used / images) * (images - positives) / (images - 1)
+    reach = _DEVIATIONS * math.sqrt(variance) + 1  # what lies beyond is too rare to count
+    first = max(0, math.floor(mean - reach))
+    hits = np.arange(first, min(used, positives, math.ceil(mean + reach)) + 1)
+    below = hypergeom.cdf(hits, images, used, positives)
+    largest = np.diff(below**methods, prepend=0.0)
     accuracy = 1 - (used + positives - 2 * hits) / images
     chance = (used * positives + (images - used) * (images - positives)) / images**2
     return float(largest @ ((accuracy - chance) / (1 - chance)))

@@ -15,7 +15,18 @@ def small(bench, **options):
 
 
 def test_help_of_every_verb_shows_examples(bench):
-    verbs = ["run", "show", "board", "fetch", "publish", "check", "submit", "score", "forge gan"]
+    verbs = [
+        "run",
+        "show",
+        "board",
+        "fetch",
+        "publish",
+        "check",
+        "submit",
+        "score",
+        "power",
+        "forge gan",
+    ]
     verbs += ["plugin new", "plugin check"]
     helped = bench("--help").stdout
     for verb in verbs:
