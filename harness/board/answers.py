@@ -24,7 +24,8 @@ class Answers:
     """The answers of M methods to the same N questions, ordered by the images' pixels.
 
     Attributes:
-        records: the records that the M rows belong to.
+        names: of the M files of answers.
+        digests: SHA-256 of each file, in hex.
         task: of the data set.
         classes: number of classes C.
         truth: (N,) int64 class of each image.
@@ -35,7 +36,8 @@ class Answers:
         scores: (M, N) float64, or (M, N, C) of an attribution.
     """
 
-    records: tuple[Record, ...]
+    names: tuple[str, ...]
+    digests: tuple[str, ...]
     task: Task
     classes: int
     truth: NDArray[np.int64]
@@ -60,19 +62,21 @@ def read_answers(folder: Path, records: Iterable[Record], dataset: Dataset) -> A
     asked = cache(lambda protocol, seed: _Asked.of(make_cases(dataset, protocol, seed)))
     found = []
     for record in records:
-        if record.predictions is None or record.dataset.fingerprint != dataset.fingerprint:
+        facts = record.predictions
+        if facts is None or record.dataset.fingerprint != dataset.fingerprint:
             continue
         questions = asked(Protocol(record.protocol), record.seed)
-        answered = questions.read(folder / record.predictions.path, record.predictions.sha256)
+        answered = questions.read(folder / facts.path, facts.sha256)
         if answered is not None:
-            found.append((record, questions, answered))
+            found.append((facts, questions, answered))
     if not found:
         return None
     first = found[0][1]
     values = np.stack([answered for *_, answered in found])
     task = dataset.entry.task
     return Answers(
-        records=tuple(record for record, *_ in found),
+        names=tuple(facts.path for facts, *_ in found),
+        digests=tuple(facts.sha256 for facts, *_ in found),
         task=task,
         classes=len(dataset.classes),
         truth=first.gather(lambda case: case.truth),

@@ -55,7 +55,7 @@ class Board:
     dataset: str
     task: Task
     protocol: str
-    budget: Budget
+    budget: Budget | None  # None: of run files, whose making is not known
     fingerprint: str
     flags: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -110,7 +110,7 @@ class Board:
             "dataset": self.dataset,
             "task": self.task.value,
             "protocol": self.protocol,
-            "budget": self.budget.value,
+            "budget": self.budget,
             "fingerprint": self.fingerprint,
             "audit": self.audit,
             "compared": self.comparison is not None,
@@ -154,18 +154,26 @@ def make_board(records: Sequence[Record], comparison: Comparison | None = None) 
     current = [record for record in records if record.dataset.fingerprint == fingerprint]
     official = OFFICIAL[newest.task]
     held = comparison if comparison is not None and comparison.covers(current) else None
-    rows = [_row(record, current, official, held) for record in current]
-    rows.sort(key=lambda row: _place(row, official))
-    return Board(
+    stale = len(records) - len(current)
+    board = Board(
         dataset=newest.dataset.name,
         task=newest.task,
         protocol=newest.protocol,
         budget=newest.method.budget,
         fingerprint=fingerprint,
-        flags=tuple(_flags(rows, len(records) - len(current), official)),
-        rows=tuple(rows),
+        flags=(f"{stale} records of another version of the data set are left out",)
+        if stale
+        else (),
+        rows=tuple(_row(record, current, official, held) for record in current),
         comparison=held,
     )
+    return arranged(board)
+
+
+def arranged(board: Board) -> Board:
+    """Return a board with its rows in order, and with flags of what they have in common."""
+    rows = sorted(board.rows, key=lambda row: _place(row, board.official))
+    return replace(board, rows=tuple(rows), flags=(*_flags(rows, board.official), *board.flags))
 
 
 def backbone_names(record: Record) -> tuple[str, ...]:
@@ -233,7 +241,7 @@ def _low(figure: Figure, wider: float) -> float:
     return figure.value - wider * (figure.value - figure.low)
 
 
-def _flags(rows: Sequence[Row], stale: int, official: str) -> Iterable[str]:
+def _flags(rows: Sequence[Row], official: str) -> Iterable[str]:
     figures = [row.metrics[official] for row in rows if official in row.metrics]
     if figures:
         groups, n = figures[0].groups, figures[0].n
@@ -250,5 +258,3 @@ def _flags(rows: Sequence[Row], stale: int, official: str) -> Iterable[str]:
                 f"{row.method} tells used from not used without detecting anything "
                 f"(AUC {auc.value:.3f}): the data set gives its labels away"
             )
-    if stale:
-        yield f"{stale} records of another version of the data set are left out"

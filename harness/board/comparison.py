@@ -69,23 +69,24 @@ def compare(folder: Path, records: Sequence[Record], dataset: Dataset) -> Compar
         The comparison; ``None`` where no answers are at hand.
     """
     answers = read_answers(folder, [r for r in records if not r.method.control], dataset)
-    if answers is None:
-        return None
+    return None if answers is None else compare_answers(answers)
+
+
+def compare_answers(answers: Answers) -> Comparison:
+    """Compare methods that answered the same questions."""
     ranks, permuted = _ranks(answers), _permuted(answers)
-    untold = (None,) * len(answers.records)
-    standings = {}
-    for record, rank, blind in zip(
-        answers.records, ranks.ranks or untold, permuted.methods or untold, strict=True
-    ):
-        assert record.predictions is not None
-        standings[record.predictions.path] = Standing(
-            answers=record.predictions.sha256,
-            rank=rank,
-            p=blind.p if blind else None,
-            adjusted=blind.adjusted if blind else None,
-        )
+    untold = (None,) * len(answers.names)
+    columns = (answers.names, answers.digests, ranks.ranks or untold, permuted.methods or untold)
     return Comparison(
-        standings=standings,
+        standings={
+            name: Standing(
+                answers=digest,
+                rank=rank,
+                p=blind.p if blind else None,
+                adjusted=blind.adjusted if blind else None,
+            )
+            for name, digest, rank, blind in zip(*columns, strict=True)
+        },
         blind=permuted.best_point,
         best_p=permuted.best_p,
         draws=permuted.draws,

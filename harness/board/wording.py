@@ -69,7 +69,9 @@ def headline(board: Board) -> str:
     """Return the title of a board, with how many images and patients stand behind it."""
     counted = next((row.metrics[board.official] for row in board.rows if row.metrics), None)
     size = f" · {counted.n} images of {counted.groups} groups" if counted else ""
-    kind = f"{board.protocol} protocol, {board.budget} budget"
+    kind = f"{board.protocol} protocol, " + (
+        f"{board.budget} budget" if board.budget else "run files"
+    )
     return f"{board.dataset} · {board.task} · {kind}{size}"
 
 

@@ -57,7 +57,7 @@ def compare(
     records = [r for r in store.of(name) if (r.protocol, r.method.budget) == (protocol, budget)]
     pair = [_find(wanted, records, name) for wanted in (first, second)]
     answers = read_answers(store.root / name, pair, opened)
-    if answers is None or len(answers.records) < 2:
+    if answers is None or len(answers.names) < 2:
         raise BenchError(
             f"{store.root / name}: the answers of {first} or {second} are not at hand, or of "
             f"another version of the data; run: bench run -m METHOD -d {name} --fresh"
