@@ -20,7 +20,7 @@ def board_csv(boards: Sequence[Board]) -> str:
     for board in boards:
         for row in board.rows:
             facts = [
-                board.dataset, board.task.value, board.protocol, board.budget.value, row.rank,
+                board.dataset, board.task.value, board.protocol, board.budget, row.rank,
                 row.method, row.control, row.status.value, " ".join(row.access),
                 " ".join(row.backbones),
             ]  # fmt: skip

@@ -96,7 +96,7 @@ def index_line(board: Board) -> str:
     named = named or ("none above chance" if first else "none ranked")
     value = figure_text(first[0].metrics[board.official]) if first else ""
     name = _text(board.dataset)
-    cells = [f"[{name}]({name}.md)", board.protocol, board.budget.value, _text(named)]
+    cells = [f"[{name}]({name}.md)", board.protocol, str(board.budget), _text(named)]
     return "| " + " | ".join([*cells, f"{board.official} {value}"]) + " |"
 
 
