@@ -76,10 +76,10 @@ class Board:
     def above_chance(self) -> tuple[Row, ...]:
         """The methods that are above chance, also when corrected for how many there are.
 
-        By the permutations of the comparison. Without one by Bonferroni, and of membership alone:
+        By the permutations of the comparison. Without them by Bonferroni, and of membership alone:
         the interval of kappa is widened as if it were that of a normal distribution.
         """
-        if self.comparison is not None:
+        if self.comparison is not None and self.comparison.draws:
             return tuple(r for r in self.ranked if r.standing and _below(r.standing.adjusted))
         quantile = NormalDist().inv_cdf
         wider = quantile(1 - ALPHA / 2 / max(1, len(self.ranked))) / quantile(1 - ALPHA / 2)

@@ -40,8 +40,8 @@ class Comparison(BaseModel):
     standings: dict[str, Standing]  # by the name of the file of answers
     blind: float | None  # official metric that the best of as many blind methods exceeds in 5 %
     best_p: float | None  # that the best method is no better than the best of blind ones
-    draws: int  # permutations of the truth behind the p values
-    note: str | None = None  # why nothing can be told
+    draws: int  # permutations of the truth behind the p values; none in cross-validation
+    note: str | None = None  # why ranks or p values cannot be told
 
     def covers(self, records: Iterable[Record]) -> bool:
         """Tell whether it compares the very answers of these records, and no others."""
@@ -139,6 +139,8 @@ def _ranks(answers: Answers) -> Ranks:
 
 def _permuted(answers: Answers) -> Permuted:
     a = answers
+    if a.folds.any():  # what is learnt of the labels of other folds is not dealt anew with them
+        return Permuted((), None, None, 0)
     if a.task is Task.ATTRIBUTION:
         return attribution_permutations(a.truth, a.labels, a.groups, a.classes)
     return membership_permutations(a.truth, a.labels, a.groups, apart=a.apart)

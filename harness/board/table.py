@@ -61,8 +61,7 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
     audit = audit_line(board)
     lines: list[RenderableType] = [] if audit is None else [Text(audit)]
     lines.append(Text(headline(board), "bold"))
-    said = finding(board)
-    lines += [table] if said is None else [Text(said), table]
+    lines += [Text(finding(board)), table]
     lines += [Text(f"! {flag}", "yellow") for flag in board.flags]
     failed = [row for row in board.rows if row.status is not Status.OK]
     lines += [Text(f"{row.method}: {row.reason}", "red") for row in failed]

@@ -95,32 +95,33 @@ def p_text(row: Row) -> str:
     return f"{p:.3f}" if p >= FIRST_SHOWN else f"<{FIRST_SHOWN}"
 
 
-def finding(board: Board) -> str | None:
-    """Return what the board says as a whole: which methods are above chance, and how sure that is.
-
-    ``None`` where the answers were not compared.
-    """
-    comparison, ranked = board.comparison, board.ranked
-    if comparison is None:
-        return None
-    if comparison.blind is None or comparison.best_p is None or not ranked:
-        return f"Whether any method is above chance cannot be told: {comparison.note}."
+def finding(board: Board) -> str:
+    """Return what a board says as a whole: which methods are above chance, and how sure that is."""
+    ranked, found = board.ranked, board.above_chance
+    permuted = board.comparison is not None and board.comparison.draws
+    if not ranked or not (permuted or board.task is Task.MEMBERSHIP):
+        return "Whether any method is above chance cannot be told."
     many = f"{len(ranked)} methods" if len(ranked) > 1 else "one method"
-    luck = f"the best of {many} that know nothing"
-    if len(ranked) == 1:
-        luck = "a method that knows nothing"
-    if board.above_chance:
-        return (
-            f"Above chance: {_names(board.above_chance)} ({len(board.above_chance)} of {many}, "
-            f"corrected for their number). On one such board in 20 {luck} exceeds {board.official} "
-            f"{comparison.blind:.3f}.{_no_leak(board)}"
+    if found:
+        kept = (
+            f"Above chance: {_names(found)} ({len(found)} of {many}, corrected for their number)."
         )
+        return f"{kept}{_luck(board)}{_no_leak(board)}"
     best = max(ranked, key=lambda row: row.metrics[board.official].value or -1)
-    figure = figure_text(best.metrics[board.official]).partition(" ")[0]
+    figure = figure_text(best.metrics[board.official])
     return (
-        f"No method is above chance. The best, {best.method}, has {board.official} {figure}; "
-        f"{luck} reaches that on {comparison.best_p:.0%} of such boards."
+        f"None of {many} is above chance, corrected for their number. The best, {best.method}, has "
+        f"{board.official} {figure}.{_luck(board)}"
     )
+
+
+def _luck(board: Board) -> str:
+    """Say what the best of as many methods that know nothing would reach, where that is known."""
+    blind = board.comparison.blind if board.comparison else None
+    if blind is None:
+        return ""
+    best = f"best of {len(board.ranked)} that know" if len(board.ranked) > 1 else "one that knows"
+    return f" The {best} nothing exceeds {board.official} {blind:.3f} on one such board in 20."
 
 
 def _no_leak(board: Board) -> str:

@@ -11,6 +11,12 @@ classes. Corrections for many pairs look far into the tail, where the jackknife'
 freedom are too uncertain with few unequal patients: among 20 equally good methods with 10 patients
 in each class and a patient effect of half of the variance, 12 % of simulated boards called one
 better than another without that limit.
+
+By simulation, 20 equally good methods at chance, 600 boards a cell, 10 to 30 unequal patients in
+each class, patient effects of 0 or 0.5 of the variance, methods independent or alike: after Holm's
+correction 1.7 to 4.5 % of boards called one better than another. Intervals held a difference of
+nought in 93.9 to 97.7 % of 1,000 draws a cell (10, 30 or 100 patients in each class, AUC 0.5 and
+0.9).
 """
 
 import math

@@ -14,7 +14,12 @@ patients of each class as it is, and the number of images nearly so.
 What this supposes: that the choice of the used patients did not look at their size within a power
 of two, nor, where a patient has images of several classes, at which slice it is. What it does not
 cover: answers from cross-validation. There each fold was answered by a method that learned from the
-truth of the others, which makes chance results vary more than draws with fixed answers do.
+truth of the others, which makes chance results vary more than draws with fixed answers do: ridge
+regression on noise in 5 folds had p <= 0.05 in 10 % of 500 simulated sets.
+
+By simulation, 1,000 boards of 20 blind methods, 200 images of 10, 15 or 40 unequal patients in each
+class, patient effects of 0 or 0.5 of the variance, methods independent or alike: the best one had
+p <= 0.05 on 4.3 to 5.5 % of boards; 4.8 and 5.6 % of 500 where used patients were larger.
 """
 
 from collections.abc import Iterator

@@ -124,8 +124,9 @@ def compared(adjusted, *, blind=0.11, best_p=0.02):
 
 def test_nobody_above_chance_is_said_with_what_luck_does():
     said = finding(compared([0.4, 1.0], best_p=0.4))
-    assert said.startswith("No method is above chance. The best, method-0, has kappa 0.200;")
-    assert "the best of 2 methods that know nothing reaches that on 40%" in said
+    assert said.startswith("None of 2 methods is above chance, corrected for their number.")
+    assert "The best, method-0, has kappa 0.200 [0.10, 0.30]." in said
+    assert "The best of 2 that know nothing exceeds kappa 0.110 on one such board in 20." in said
 
 
 def test_what_is_above_chance_without_the_generator_is_no_leak():
@@ -141,7 +142,16 @@ def test_what_is_above_chance_without_the_generator_is_no_leak():
 
 
 def test_too_few_patients_are_said_to_tell_nothing():
-    untold = compared([None], blind=None, best_p=None)
-    note = "cannot tell: too few groups (3 used) for an interval"
-    comparison = untold.comparison.model_copy(update={"note": note})
-    assert "too few groups (3 used)" in finding(replace(untold, comparison=comparison))
+    told = compared([None])
+    untold = replace(told, rows=tuple(replace(found, rank=None) for found in told.rows))
+    assert finding(untold) == "Whether any method is above chance cannot be told."
+
+
+def test_in_cross_validation_intervals_tell_who_is_above_chance():
+    """What was learnt of the labels of other folds does not change when the truth is dealt anew."""
+    told = compared([None, None])
+    cv = replace(told, comparison=told.comparison.model_copy(update={"draws": 0, "blind": None}))
+    assert (
+        finding(cv)
+        == "Above chance: method-0, method-1 (2 of 2 methods, corrected for their number)."
+    )

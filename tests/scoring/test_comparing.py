@@ -350,16 +350,19 @@ def test_intervals_of_a_difference_cover_none_between_equals(per_class, images, 
     assert all(low <= held <= 0.995 * draws for held in covered.values()), covered
 
 
+def gain_of(seed, put_right):
+    """Compare the kappa of equal methods, the first with a share of its wrong answers put right."""
+    truth, labels, _, groups = better_by([15, seed], 0.0, per_class=60, images=600)
+    draws = np.random.default_rng([16, seed]).random(600)
+    share = put_right / (labels[0] != truth).mean()
+    labels[0] = np.where(draws < share, truth, labels[0])
+    return membership_comparison(truth, labels, None, groups).differences["kappa"]
+
+
 @pytest.mark.slow
 def test_the_detectable_difference_is_detected_in_four_of_five_test_sets():
-    truth, labels, scores, groups = better_by(15, 0.0, per_class=60, images=600)
-    say = membership_comparison(truth, labels, scores, groups).differences["kappa"].detectable
-    shown = 0
-    for seed in range(400):
-        truth, labels, _, groups = better_by([1, seed], 0.0, per_class=60, images=600)
-        # Of an answer put right, accuracy gains 1/N and kappa 2/N.
-        rng = np.random.default_rng(seed)
-        wrong = (labels[0] != truth).mean()
-        labels[0] = np.where(rng.random(600) < say / 2 / wrong, truth, labels[0])
-        shown += membership_comparison(truth, labels, None, groups).differences["kappa"].p < 0.05
-    assert 0.7 <= shown / 400 <= 0.9
+    detectable = np.mean([gain_of(seed, 0.0).detectable for seed in range(600)])
+    # Of a share of images put right, kappa gains twice as much.
+    found = [gain_of(seed, detectable / 2) for seed in range(600)]
+    assert np.mean([one.value for one in found]) == pytest.approx(detectable, abs=0.01)
+    assert 0.75 <= np.mean([one.p < 0.05 for one in found]) <= 0.85
