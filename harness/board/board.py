@@ -133,12 +133,18 @@ def backbone_names(record: Record) -> tuple[str, ...]:
     )
 
 
-def _row(record: Record, rank: int | None) -> Row:
+def row_name(record: Record) -> str:
+    """Return what a record's row is called: its method, with what was changed and the seed."""
     method = record.method
     changes = ", ".join(f"{key}={value}" for key, value in sorted(method.changed.items()))
     seed = f" seed {record.seed}" if record.seed else ""
+    return method.name + (f" [{changes}]" if changes else "") + seed
+
+
+def _row(record: Record, rank: int | None) -> Row:
+    method = record.method
     return Row(
-        method=method.name + (f" [{changes}]" if changes else "") + seed,
+        method=row_name(record),
         family=method.family,
         control=method.control,
         status=record.status,
