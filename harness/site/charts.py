@@ -22,6 +22,7 @@ from harness.site.outcome import Outcome
 SERIES = 7  # colours that are told apart, --series-1 to --series-7
 DASHES = ("solid", "dash", "dot", "dashdot")
 BINS = 24
+KINDS = (("not used", "--other", "/"), ("used", "--used", ""))  # by label: name, colour, hatching
 ROW, ROWS_MARGIN = 19, 88  # pixels
 GRID = 400  # steps of the false-positive rate at which curves of several folds are averaged
 
@@ -35,12 +36,13 @@ class Chart:
     spec: Spec
     alt: str
     height: int  # pixels
+    caption: str = ""  # its figures in short, for everybody to see
     wide: bool = False  # scrolls in its own box where the page is narrow
 
 
 def forest(board: Board) -> Chart | None:
     """Draw the official metric of every row with its 95 % interval, in the board's order."""
-    rows = [row for row in board.rows if _value(row.metrics.get(board.official)) is not None]
+    rows = [row for row in board.rows if value_of(row.metrics.get(board.official)) is not None]
     if not rows:
         return None
     above = {row.method for row in board.above_chance} if board.official == "kappa" else set()
@@ -59,14 +61,14 @@ def forest(board: Board) -> Chart | None:
         if members
     ]
     height = ROWS_MARGIN + ROW * len(rows)
-    names = [_text(row.method) for row in rows]
+    names = [safe(row.method) for row in rows]
     layout = {
         "xaxis": {"title": {"text": f"{board.official}, 95 % interval"}, "zeroline": False,
                   "side": "top"},
         "yaxis": {"categoryorder": "array", "categoryarray": names[::-1], "automargin": True,
                   "tickmode": "array", "tickvals": names, "range": [-0.8, len(names) - 0.2]},
         "legend": {"orientation": "h", "y": 0, "yanchor": "top", "x": 0},
-        "shapes": [_line(x=chance_level(board))],
+        "shapes": [line(x=chance_level(board))],
         "margin": {"t": 48, "b": 40, "l": 8, "r": 12},
     }  # fmt: skip
     alt = (
@@ -83,14 +85,15 @@ def roc(outcomes: Mapping[str, Outcome], figures: Mapping[str, Figure]) -> Chart
         outcomes: of each row that is drawn.
         figures: the AUC of each.
     """
+    several = len(outcomes) > 1
     data: list[Spec] = []
     for number, (name, outcome) in enumerate(outcomes.items()):
         false, true = roc_curve(outcome)
         data.append(
             {
-                "type": "scatter", "mode": "lines", "name": _text(name), "x": false, "y": true,
-                "line": _stroke(number),
-                "hovertemplate": "%{y:.2f} of used at %{x:.2f} of not used<extra>%{fullData.name}</extra>",
+                "type": "scatter", "mode": "lines", "name": safe(name), "x": false, "y": true,
+                "line": stroke(number),
+                "hovertemplate": "%{y:.2f} at %{x:.2f}<extra>%{fullData.name}</extra>",
             }
         )  # fmt: skip
     share = {"range": [-0.01, 1.01], "zeroline": False, "dtick": 0.25, "constrain": "domain"}
@@ -98,12 +101,15 @@ def roc(outcomes: Mapping[str, Outcome], figures: Mapping[str, Figure]) -> Chart
         "xaxis": {**share, "title": {"text": "not used, called used (false-positive rate)"}},
         "yaxis": {**share, "title": {"text": "used, called used (true-positive rate)"},
                   "scaleanchor": "x"},
-        "shapes": [_line(whole=True)],
-        "legend": {"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
-        "margin": {"t": 12, "b": 24, "l": 48, "r": 12},
+        "shapes": [line(whole=True)],
+        "showlegend": several,
+        "legend": {"orientation": "h", "y": -0.14, "yanchor": "top", "x": 0},
+        "margin": {"t": 12, "b": 44, "l": 48, "r": 12},
     }  # fmt: skip
     said = "; ".join(f"{name}: AUC {figure_text(figures.get(name))}" for name in outcomes)
-    return Chart({"data": data, "layout": layout}, f"ROC curves. {said}.", 420 + 20 * len(data))
+    height = 430 + 12 * len(data) if several else 320
+    caption = "" if several else f"AUC {figure_text(next(iter(figures.values())))}"
+    return Chart({"data": data, "layout": layout}, f"ROC curves. {said}.", height, caption)
 
 
 def roc_curve(outcome: Outcome) -> tuple[list[float], list[float]]:
@@ -125,7 +131,7 @@ def histogram(name: str, outcome: Outcome) -> Chart:
     edges = np.histogram_bin_edges(outcome.scores, BINS)
     middles = np.round((edges[:-1] + edges[1:]) / 2, 6).tolist()
     data = []
-    for label, what, colour, pattern in ((0, "not used", "--other", "/"), (1, "used", "--used", "")):
+    for label, (what, colour, pattern) in enumerate(KINDS):
         counts = np.histogram(outcome.scores[outcome.truth == label], edges)[0]
         data.append(
             {
@@ -135,111 +141,36 @@ def histogram(name: str, outcome: Outcome) -> Chart:
                 "hovertemplate": "%{y} " + what + " near %{x:.3g}<extra></extra>",
             }
         )  # fmt: skip
-    medians = [float(np.median(outcome.scores[outcome.truth == label])) for label in (1, 0)]
+    said = ", ".join(
+        f"{int((outcome.truth == label).sum())} {what} (median "
+        f"{float(np.median(outcome.scores[outcome.truth == label])):.3g})"
+        for label, (what, _, _) in reversed([*enumerate(KINDS)])
+    )
     layout = {
         "barmode": "overlay", "bargap": 0,
         "xaxis": {"title": {"text": "score"}, "zeroline": False},
         "yaxis": {"title": {"text": "images"}, "zeroline": False, "rangemode": "tozero"},
         "legend": {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
-        "margin": {"t": 28, "b": 40, "l": 44, "r": 8},
+        "margin": {"t": 24, "b": 36, "l": 44, "r": 8},
     }  # fmt: skip
-    alt = (
-        f"Histogram of the scores of {name}: {int((outcome.truth == 1).sum())} used images with "
-        f"median {medians[0]:.3g}, {int((outcome.truth == 0).sum())} not used with {medians[1]:.3g}."
-    )
-    return Chart({"data": data, "layout": layout}, alt, 230)
-
-
-def ladder(boards: Sequence[Board], here: str | None = None) -> Chart:
-    """Draw the AUC of every method against the stage; those that end highest are named.
-
-    Args:
-        boards: the stages of one generator, the least trained first.
-        here: the data set of the page, which is marked.
-    """
-    last = [row for row in boards[-1].rows if not row.control and _value(row.metrics.get("auc"))]
-    last.sort(key=lambda row: -(_value(row.metrics["auc"]) or 0.0))
-    named, others = last[:SERIES - 1], last[SERIES - 1 :]
-    data: list[Spec] = [_curve(boards, row.method, "auc", None) for row in others]
-    data += [_curve(boards, row.method, "auc", n) for n, row in enumerate(named)]
-    said = "; ".join(
-        f"{row.method}: {', '.join(_short(_figure(b, row.method, 'auc')) for b in boards)}"
-        for row in named
-    )
-    alt = (
-        f"AUC against stage, {boards[0].dataset} to {boards[-1].dataset}. Highest at the end: "
-        f"{said}. {len(others)} other methods are drawn in grey."
-    )
-    return Chart({"data": data, "layout": _stages(boards, here)}, alt, 440 + 20 * len(named))
-
-
-def method_ladder(boards: Sequence[Board], method: str) -> Chart:
-    """Draw one method's AUC against the stage, beside its AUC with the null pool."""
-    data = [
-        _curve(boards, method, "auc", 0, "the generator's own images"),
-        _curve(boards, method, "auc_null_pool", 1, "images of a generator that saw none of these"),
-    ]
-    own, null = (
-        ", ".join(_short(_figure(board, method, metric)) for board in boards)
-        for metric in ("auc", "auc_null_pool")
-    )
-    alt = (
-        f"AUC of {method} from {boards[0].dataset} to {boards[-1].dataset}: {own}; "
-        f"with the null pool: {null}."
-    )
-    return Chart({"data": data, "layout": _stages(boards, None)}, alt, 360)
-
-
-def _stages(boards: Sequence[Board], here: str | None) -> Spec:
-    names = [_text(board.dataset) for board in boards]
-    shapes = [_line(y=0.5)]
-    if here is not None:
-        shapes.append({**_line(x=_text(here)), "line": {"color": "--rule", "width": 10}})
-        shapes[-1]["layer"] = "below"
-    return {
-        "xaxis": {"type": "category", "categoryorder": "array", "categoryarray": names},
-        "yaxis": {"title": {"text": "AUC"}, "zeroline": False, "dtick": 0.1},
-        "legend": {"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},
-        "shapes": shapes,
-        "hovermode": "closest",
-        "margin": {"t": 12, "b": 32, "l": 48, "r": 12},
-    }
-
-
-def _curve(
-    boards: Sequence[Board], method: str, metric: str, number: int | None, name: str = ""
-) -> Spec:
-    """Return a line over the stages; one without a number is drawn behind the others."""
-    known = [(board, _figure(board, method, metric)) for board in boards]
-    known = [(board, figure) for board, figure in known if _value(figure) is not None]
-    figures = [figure for _, figure in known if figure is not None]
-    trace: Spec = {
-        "type": "scatter", "mode": "lines+markers", "name": _text(name or method),
-        "x": [_text(board.dataset) for board, _ in known],
-        "y": [_rounded(figure.value) for figure in figures],
-        "hovertemplate": "%{y:.3f}<extra>%{fullData.name}</extra>",
-    }  # fmt: skip
-    if number is None:
-        quiet = {"mode": "lines", "line": {"color": "--ink-faint", "width": 1}}
-        return {**trace, **quiet, "showlegend": False, "opacity": 0.55}
-    bars = _bars(figures, f"--series-{number + 1}")
-    return {**trace, "line": _stroke(number), "marker": {"size": 6}, "error_y": bars}
+    alt = f"Histogram of the scores of {name}: {said} images."
+    return Chart({"data": data, "layout": layout}, alt, 190, said)
 
 
 def _points(name: str, rows: Sequence[Row], metric: str, colour: str, symbol: str) -> Spec:
     figures = [row.metrics[metric] for row in rows]
     return {
         "type": "scatter", "mode": "markers", "name": name,
-        "x": [_rounded(figure.value) for figure in figures],
-        "y": [_text(row.method) for row in rows],
+        "x": [rounded(figure.value) for figure in figures],
+        "y": [safe(row.method) for row in rows],
         "text": [figure_text(figure) for figure in figures],
         "marker": {"color": colour, "symbol": symbol, "size": 8, "line": {"width": 1.5}},
-        "error_x": _bars(figures, colour),
+        "error_x": bars(figures, colour),
         "hovertemplate": "%{y}: %{text}<extra></extra>",
     }  # fmt: skip
 
 
-def _bars(figures: Sequence[Figure], colour: str) -> Spec:
+def bars(figures: Sequence[Figure], colour: str) -> Spec:
     """Return error bars from the low to the high end of each interval; none where there is none."""
     reach = [
         (0.0, 0.0) if f.value is None or f.low is None or f.high is None
@@ -248,17 +179,18 @@ def _bars(figures: Sequence[Figure], colour: str) -> Spec:
     ]  # fmt: skip
     return {
         "type": "data", "symmetric": False, "thickness": 1.4, "width": 0, "color": colour,
-        "array": [_rounded(up) for up, _ in reach],
-        "arrayminus": [_rounded(down) for _, down in reach],
+        "array": [rounded(up) for up, _ in reach],
+        "arrayminus": [rounded(down) for _, down in reach],
     }  # fmt: skip
 
 
-def _stroke(number: int) -> Spec:
+def stroke(number: int) -> Spec:
+    """Return how a curve is drawn; neighbours differ in colour and in dashes."""
     dash = DASHES[number % len(DASHES)]
     return {"color": f"--series-{number % SERIES + 1}", "width": 2, "dash": dash}
 
 
-def _line(x: float | str | None = None, y: float | None = None, *, whole: bool = False) -> Spec:
+def line(x: float | None = None, y: float | None = None, *, whole: bool = False) -> Spec:
     """Return a dashed line at a place on one axis, or the diagonal of the whole."""
     shape: Spec = {"type": "line", "line": {"color": "--ink-faint", "width": 1, "dash": "dash"}}
     if whole:
@@ -268,24 +200,16 @@ def _line(x: float | str | None = None, y: float | None = None, *, whole: bool =
     return {**shape, "y0": y, "y1": y, "x0": 0, "x1": 1, "xref": "paper"}
 
 
-def _figure(board: Board, method: str, metric: str) -> Figure | None:
-    rows = (row for row in board.rows if row.method == method)
-    return next((row.metrics.get(metric) for row in rows), None)
-
-
-def _value(figure: Figure | None) -> float | None:
-    return None if figure is None else figure.value
-
-
-def _short(figure: Figure | None) -> str:
-    value = _value(figure)
-    return "n/a" if value is None else f"{value:.2f}"
-
-
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """Return a figure as precisely as a chart shows it."""
     return None if value is None else round(value, 4)
 
 
-def _text(text: str) -> str:
+def safe(text: str) -> str:
     """Escape what Plotly would take for markup."""
     return escape(text, quote=False)
+
+
+def value_of(figure: Figure | None) -> float | None:
+    """Return the value of a figure that may be absent."""
+    return None if figure is None else figure.value

@@ -66,6 +66,7 @@ class Hung:
     why_not: str | None  # why there are none
     gallery: Gallery | None
     no_gallery: str | None  # why there is none
+    audit: Audit | None  # of the very data that the board stands on
 
     @property
     def drawn(self) -> dict[str, Outcome]:
@@ -89,7 +90,11 @@ class Exhibit:
     entry: Entry | None
     dataset: Dataset | None  # where it was opened
     boards: tuple[Hung, ...]
-    audit: Audit | None
+
+    @property
+    def audit(self) -> Audit | None:
+        """What is known of the data of the first board that stands on audited ones."""
+        return next((hung.audit for hung in self.boards if hung.audit is not None), None)
 
 
 def read_exhibits(sources: Sources) -> list[Exhibit]:
@@ -103,8 +108,7 @@ def _exhibit(sources: Sources, name: str) -> Exhibit:
     entry = sources.entries.get(name)
     dataset, why_not = _open(sources, entry, records)
     hung = tuple(_hang(sources, board, records, dataset, why_not) for board in boards)
-    audit = _audit(read_audit(sources.published.root / name, boards[0].fingerprint))
-    return Exhibit(name, boards[0].task, entry, dataset, hung, audit)
+    return Exhibit(name, boards[0].task, entry, dataset, hung)
 
 
 def _open(
@@ -150,7 +154,8 @@ def _hang(
         outcomes = _outcomes(ordered, sources.working, cases)
         why_not = None if outcomes else NO_ANSWERS
         gallery, no_gallery = _gallery(board, dataset, ordered, outcomes, cases)
-    return Hung(board, find(board), ordered, outcomes, why_not, gallery, no_gallery)
+    audit = _audit(read_audit(sources.published.root / board.dataset, board.fingerprint))
+    return Hung(board, find(board), ordered, outcomes, why_not, gallery, no_gallery, audit)
 
 
 def _cases(dataset: Dataset, board: Board, seed: int) -> list[Case]:

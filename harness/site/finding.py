@@ -9,7 +9,6 @@ from enum import StrEnum
 from harness.board.board import Board, Row
 from harness.board.wording import figure_text
 from harness.method import Task
-from harness.running.records import Figure
 
 
 class Word(StrEnum):
@@ -27,6 +26,7 @@ class Finding:
     word: Word
     who: tuple[Row, ...]  # the rows that detect, in the board's order
     what: str  # how many of how many
+    brief: str  # the same in few words
     sure: str  # figures with their intervals, and on how much they stand
     best: Row | None  # the first ranked row
 
@@ -39,15 +39,19 @@ def find(board: Board) -> Finding:
     """
     ranked = [row for row in board.rows if row.rank is not None]
     if not ranked:
-        return Finding(Word.CANNOT_TELL, (), "No row has an interval.", _size(board), None)
+        return Finding(
+            Word.CANNOT_TELL, (), "No row has an interval.", "no intervals", _size(board), None
+        )
     membership = board.task is Task.MEMBERSHIP
     who = board.above_chance if membership else _above_controls(board, ranked)
     bar = "chance, corrected for how many there are" if membership else "every control"
     if who:
         what = f"{len(who)} of {len(ranked)} methods {'are' if len(who) > 1 else 'is'} above {bar}."
-        return Finding(Word.DETECTED, who, what, _sure(board, who[0]), ranked[0])
+        brief = f"{len(who)} of {len(ranked)} methods"
+        return Finding(Word.DETECTED, who, what, brief, _sure(board, who[0]), ranked[0])
     what = f"None of {len(ranked)} methods is above {bar}."
-    return Finding(Word.NOT_DETECTED, (), what, _limit(board, ranked), ranked[0])
+    brief = f"none of {len(ranked)} methods"
+    return Finding(Word.NOT_DETECTED, (), what, brief, _limit(board, ranked), ranked[0])
 
 
 def chance_level(board: Board) -> float:
@@ -90,13 +94,16 @@ def _limit(board: Board, ranked: Iterable[Row]) -> str:
     return said + _size(board)
 
 
-def _size(board: Board) -> str:
-    counted = _counted(board)
-    if counted is None:
-        return "No row has figures."
-    return f"{counted.n:,} images of {counted.groups:,} patients; intervals are 95 %, by patient."
-
-
-def _counted(board: Board) -> Figure | None:
+def size(board: Board) -> str | None:
+    """Return how much stands behind a board. Attribution asks generated images: of no patient."""
     figures = (row.metrics.get(board.official) for row in board.rows)
-    return next((figure for figure in figures if figure is not None), None)
+    counted = next((figure for figure in figures if figure is not None), None)
+    if counted is None:
+        return None
+    patients = board.task is Task.MEMBERSHIP
+    return f"{counted.n:,} images" + (f" of {counted.groups:,} patients" if patients else "")
+
+
+def _size(board: Board) -> str:
+    known = size(board)
+    return "No row has figures." if known is None else f"{known}; intervals are 95 %."

@@ -53,9 +53,7 @@ class Gallery:
     files: dict[str, bytes]  # PNG by file name
 
 
-def make_gallery(
-    dataset: Dataset, cases: Sequence[Case], method: str, outcome: Outcome
-) -> Gallery:
+def make_gallery(dataset: Dataset, cases: Sequence[Case], method: str, outcome: Outcome) -> Gallery:
     """Show the reals with the highest scores, each with its closest images of both pools.
 
     Likeness is Pearson's correlation of grey values, whatever the method compared.

@@ -37,5 +37,12 @@ def find_ladders(boards: Iterable[Board]) -> list[Ladder]:
     return [
         Ladder(name, tuple(board for _, board in sorted(stages, key=lambda stage: stage[0])))
         for (name, _, _), stages in found.items()
-        if len(stages) >= STAGES
+        if _are_stages(sorted(number for number, _ in stages))
     ]
+
+
+def _are_stages(numbers: list[int]) -> bool:
+    """Tell stages, counted from 0 or 1 without a gap, from names that end in a year, say."""
+    first = numbers[0]
+    whole = numbers == list(range(first, first + len(numbers)))
+    return len(numbers) >= STAGES and first in (0, 1) and whole

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness import __version__
 from harness.board.wording import figure_text
 from harness.errors import BenchError
+from harness.site.finding import size
 from harness.site.names import slug
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"figure": figure_text, "slug": slug, "names": names, "web": web}
+    made.filters |= {"figure": figure_text, "slug": slug, "names": names, "web": web, "size": size}
     made.globals |= {"version": __version__}
     return made
 

@@ -11,15 +11,16 @@ from harness.board.export import board_csv
 from harness.board.wording import WIDE, audit_line, columns, ranking_rule
 from harness.method import Budget
 from harness.running.records import Figure, Record, RecordStore
-from harness.site import charts
+from harness.site import charts, stages
 from harness.site.charts import Chart
 from harness.site.exhibit import Exhibit, Hung
-from harness.site.ladder import Ladder, find_ladders
+from harness.site.finding import chance_level
+from harness.site.ladder import find_ladders
 from harness.site.library import templates
 from harness.site.methods import Result, Shown, gather
 from harness.site.names import slug
 from harness.site.sources import Sources
-from harness.site.table import Scale, figure_cell, make_table, rank_cell
+from harness.site.table import Scale, Whisker, figure_cell, make_table, rank_cell
 
 Files = Iterator[tuple[str, bytes]]
 
@@ -58,12 +59,12 @@ class Pages:
             for task, hung in self._by_task().items()
         }
         rows = [
-            (exhibit, hung, scales[exhibit.task].whisker(_best(hung)))
+            (exhibit, hung, _marked(scales[exhibit.task], hung))
             for exhibit in self._exhibits
             for hung in exhibit.boards
         ]
         drawn = [
-            Drawn(f"ladder-{n}", ladder.name, charts.ladder(ladder.boards))
+            Drawn(f"ladder-{n}", ladder.name, stages.ladder(ladder.boards))
             for n, ladder in enumerate(self._ladders)
         ]
         yield "index.html", self._page("index.html", "", rows=rows, ladders=drawn)
@@ -105,8 +106,8 @@ class Pages:
             Drawn(f"scores-{number}-{n}", name, charts.histogram(name, outcome))
             for n, (name, outcome) in enumerate(hung.drawn.items())
         ]
-        stages = [
-            Drawn(f"ladder-{number}", ladder.name, charts.ladder(ladder.boards, board.dataset))
+        ladders = [
+            Drawn(f"ladder-{number}", ladder.name, stages.ladder(ladder.boards, board.dataset))
             for ladder in self._ladders
             if ladder.has(board)
         ]
@@ -116,7 +117,7 @@ class Pages:
             "files": board_file(hung),
             "charts": {drawn.id.rpartition("-")[0]: drawn for drawn in shown},
             "scores": scores,
-            "ladders": stages,
+            "ladders": ladders,
             "audit": audit_line(board),
             "rule": ranking_rule(board),
         }
@@ -129,7 +130,7 @@ class Pages:
             for result in method.results
         ]
         ladders = [
-            Drawn(f"ladder-{n}", ladder.name, charts.method_ladder(ladder.boards, method.name))
+            Drawn(f"ladder-{n}", ladder.name, stages.method_ladder(ladder.boards, method.name))
             for n, ladder in enumerate(self._ladders)
             if any(row.method == method.name for b in ladder.boards for row in b.rows)
         ]
@@ -143,7 +144,8 @@ class Pages:
                 pair = Drawn(f"roc-{n}", "ROC", roc), Drawn(f"scores-{n}", "Scores", histogram)
                 curves.append((result, pair))
         content = {"method": method, "columns": shown, "rows": rows, "ladders": ladders}
-        return self._page("method.html", "../", **content, curves=curves, parameters=_parameters(method))
+        content |= {"curves": curves, "parameters": _parameters(method)}
+        return self._page("method.html", "../", **content)
 
     def _page(self, template: str, root: str, **content: Any) -> bytes:
         """Fill a template; ``root`` leads from the page to the folder of the site."""
@@ -194,6 +196,11 @@ def _value(value: Any) -> str:
 def _best(hung: Hung) -> Figure | None:
     best = hung.finding.best
     return None if best is None else best.metrics[hung.board.official]
+
+
+def _marked(scale: Scale, hung: Hung) -> Whisker | None:
+    """Return the interval of a board's first row, with the board's own mark."""
+    return scale.marking(chance_level(hung.board)).whisker(_best(hung))
 
 
 def _figure(result: Result, metric: str) -> Figure | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.board.board import Board, Row
 from harness.board.wording import CONTROL, Column, columns, figure_text
@@ -37,7 +37,8 @@ class Line:
 
     row: Row
     rank: Cell
-    tag: str  # what is said beside the name
+    found: bool  # whether the row is among those that detect
+    tag: str  # what is said beside the name: how it ended, if not well
     whisker: Whisker | None
     figures: tuple[Cell, ...]  # one for each column of figures
     seconds: Cell
@@ -84,6 +85,10 @@ class Scale:
         room = ROOM * ((max(ends) - min(ends)) or 1.0)
         return cls(min(ends) - room, max(ends) + room, mark)
 
+    def marking(self, mark: float) -> Scale:
+        """Return the same scale with its mark elsewhere."""
+        return replace(self, mark=mark)
+
     def whisker(self, figure: Figure | None) -> Whisker | None:
         """Return a figure's interval on the scale; ``None`` where there is none."""
         if figure is None or figure.value is None or figure.low is None or figure.high is None:
@@ -112,7 +117,8 @@ def _line(board: Board, row: Row, shown: Sequence[Column], scale: Scale, found: 
     return Line(
         row=row,
         rank=rank_cell(row),
-        tag="detects" if found else "" if ok else row.status.value,
+        found=found,
+        tag="" if ok else row.status.value,
         whisker=scale.whisker(row.metrics.get(board.official)),
         figures=tuple(figure_cell(row.metrics.get(column.metric)) for column in shown),
         seconds=Cell(f"{row.seconds:.1f}", f"{row.seconds:.3f}"),
