@@ -1,4 +1,4 @@
-"""The pages of a site in a browser: quiet, self-contained, and usable by mouse, keyboard and thumb."""
+"""The pages of a site in a browser: quiet, asking nobody, used by mouse and by keyboard."""
 
 import os
 import shutil
@@ -39,8 +39,10 @@ def visit(site, browser):
     complaints, contexts = [], []
 
     def show(name, size=DESKTOP, **options):
-        contexts.append(browser.new_context(viewport=size, **options))
-        page = contexts[-1].new_page()
+        for context in contexts:
+            context.close()
+        contexts[:] = [browser.new_context(viewport=size, **options)]
+        page = contexts[0].new_page()
         page.on("console", lambda said: complaints.append(f"{name}: {said.type} {said.text}"))
         page.on("pageerror", lambda error: complaints.append(f"{name}: {error}"))
         page.on("dialog", lambda dialog: complaints.append(f"{name}: {dialog.message}"))
@@ -91,9 +93,9 @@ def test_charts_are_drawn_in_the_light_and_in_the_dark(visit):
         assert label.evaluate("t => getComputedStyle(t).fill") == ink
         names = page.locator("#forest-0 .ytick text").all_text_contents()
         assert EVIL in names
-        assert (
-            page.locator(".gallery img").first.evaluate("i => i.complete && i.naturalWidth") == 16
-        )
+        image = page.locator(".gallery img").first
+        image.scroll_into_view_if_needed()
+        assert image.evaluate("async i => (await i.decode(), i.naturalWidth)") == 16
 
 
 def test_a_column_is_sorted_by_mouse_and_by_keyboard(visit):
