@@ -16,7 +16,7 @@ import numpy as np
 from harness.board.board import Board, Row
 from harness.board.wording import figure_text
 from harness.running.records import Figure
-from harness.site.finding import chance_level
+from harness.site.finding import Finding, chance_level
 from harness.site.outcome import Outcome
 
 SERIES = 7  # colours that are told apart, --series-1 to --series-7
@@ -40,16 +40,16 @@ class Chart:
     wide: bool = False  # scrolls in its own box where the page is narrow
 
 
-def forest(board: Board) -> Chart | None:
+def forest(board: Board, finding: Finding) -> Chart | None:
     """Draw the official metric of every row with its 95 % interval, in the board's order."""
     rows = [row for row in board.rows if value_of(row.metrics.get(board.official)) is not None]
     if not rows:
         return None
-    above = {row.method for row in board.above_chance} if board.official == "kappa" else set()
+    found = {row.method for row in finding.who}
     kinds = {
-        "above chance": ([row for row in rows if row.method in above], "--series-1", "circle"),
+        "detect": ([row for row in rows if row.method in found], "--series-1", "circle"),
         "other methods": (
-            [row for row in rows if row.method not in above and not row.control],
+            [row for row in rows if row.method not in found and not row.control],
             "--ink-soft",
             "circle-open",
         ),

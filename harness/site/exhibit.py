@@ -31,7 +31,6 @@ NO_ANSWERS = (
     "the answers were not at hand, for what is committed holds figures alone; "
     "bench run and then bench publish --site draw them"
 )
-NOT_DRAWN = "they are drawn for membership only"
 PRIVATE = "no picture of this data set may leave the machine that holds it (publish_images)"
 
 
@@ -63,7 +62,7 @@ class Hung:
     finding: Finding
     records: dict[str, Record]  # by the method of the row
     outcomes: dict[str, Outcome]  # of the rows whose answers are at hand, in the board's order
-    why_not: str | None  # why there are none
+    why_not: str | None  # why there are none, of membership
     gallery: Gallery | None
     no_gallery: str | None  # why there is none
     audit: Audit | None  # of the very data that the board stands on
@@ -148,7 +147,7 @@ def _hang(
     gallery: Gallery | None = None
     no_gallery = why_not
     if board.task is not Task.MEMBERSHIP:
-        why_not = no_gallery = NOT_DRAWN
+        why_not = no_gallery = None  # generated images are asked; there is nothing of that kind
     elif dataset is not None:
         cases = {seed: _cases(dataset, board, seed) for seed in {r.seed for r in records}}
         outcomes = _outcomes(ordered, sources.working, cases)

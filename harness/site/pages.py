@@ -97,7 +97,7 @@ class Pages:
     def _board(self, number: int, hung: Hung) -> dict[str, Any]:
         """Return what the page says of one board."""
         board = hung.board
-        drawn = [("forest", "Intervals", charts.forest(board))]
+        drawn = [("forest", "Intervals", charts.forest(board, hung.finding))]
         if hung.outcomes:
             figures = {name: hung.row(name).metrics["auc"] for name in hung.drawn}
             drawn.append(("roc", "ROC curves", charts.roc(hung.drawn, figures)))

@@ -66,12 +66,14 @@ def _stages(boards: Sequence[Board], here: str | None) -> Spec:
         colours = {"fillcolor": "--raised", "line": {"width": 0}}
         shapes.append({**band, **colours, "x0": place - 0.3, "x1": place + 0.3})
     return {
-        "xaxis": {"tickvals": list(range(len(names))), "ticktext": [*map(safe, names)],
+        "xaxis": {"tickvals": list(range(len(names))),
+                  "ticktext": [safe(name.rpartition("-")[2]) for name in names],
+                  "title": {"text": safe(f"stage, {names[0]} to {names[-1]}")},
                   "range": [-0.35, len(names) - 0.65], "showgrid": False, "zeroline": False},
         "yaxis": {"title": {"text": "AUC"}, "zeroline": False, "dtick": 0.1},
-        "legend": {"orientation": "h", "y": -0.1, "yanchor": "top", "x": 0},
+        "legend": {"orientation": "h", "y": -0.17, "yanchor": "top", "x": 0},
         "shapes": shapes,
-        "margin": {"t": 12, "b": 32, "l": 48, "r": 12},
+        "margin": {"t": 12, "b": 48, "l": 48, "r": 12},
     }  # fmt: skip
 
 
