@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.board.export import board_csv
-from harness.board.wording import WIDE, audit_line, columns, ranking_rule
+from harness.board.wording import WIDE, columns, ranking_rule
 from harness.method import Budget
 from harness.running.records import Figure, Record, RecordStore
 from harness.site import charts, stages
@@ -118,7 +118,6 @@ class Pages:
             "charts": {drawn.id.rpartition("-")[0]: drawn for drawn in shown},
             "scores": scores,
             "ladders": ladders,
-            "audit": audit_line(board),
             "rule": ranking_rule(board),
         }
 
