@@ -23,11 +23,17 @@ def write_audit(folder: Path, fingerprint: str | None, verdict: dict[str, Any]) 
 
 def read_sentence(folder: Path, fingerprint: str) -> str | None:
     """Return the verdict on the data of ``fingerprint``, or ``None`` if they were not audited."""
+    content = read_audit(folder, fingerprint)
+    sentence = None if content is None else content.get("sentence")
+    return sentence if isinstance(sentence, str) else None
+
+
+def read_audit(folder: Path, fingerprint: str) -> dict[str, Any] | None:
+    """Return all that was written of the data of ``fingerprint``, as :func:`read_sentence` does."""
     content = read_json(folder / FILE)
     if not isinstance(content, dict) or content.get("fingerprint") != fingerprint:
         return None
-    sentence = content.get("sentence")
-    return sentence if isinstance(sentence, str) else None
+    return content
 
 
 def bring_audit(folder: Path, target: Path) -> None:

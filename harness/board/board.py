@@ -86,6 +86,11 @@ class Board:
         kappas = [(row, row.metrics.get("kappa")) for row in self.ranked]
         return tuple(row for row, kappa in kappas if kappa and _low(kappa, wider) > 0)
 
+    @property
+    def detecting(self) -> tuple[Row, ...]:
+        """The methods above chance that do not do as well with the null pool, where there is one."""
+        return tuple(row for row in self.above_chance if row.leak is not False)
+
     def as_json(self) -> dict[str, Any]:
         """Return the board in the form that programs read."""
         rows = [

@@ -91,9 +91,9 @@ def index_line(board: Board) -> str:
     """Return a board's row of the index, which names who is first and above chance."""
     first = [row for row in board.rows if row.rank == 1]
     compared = board.task is Task.MEMBERSHIP or board.comparison is not None
-    best = board.above_chance if compared else tuple(first)
+    best = board.detecting if compared else tuple(first)
     named = ", ".join(row.method for row in first if row in best)
-    named = named or ("none above chance" if first else "none ranked")
+    named = named or ("none detects anything" if first else "none ranked")
     value = figure_text(first[0].metrics[board.official]) if first else ""
     name = _text(board.dataset)
     cells = [f"[{name}]({name}.md)", board.protocol, str(board.budget), _text(named)]
@@ -106,7 +106,8 @@ def _index(published: RecordStore) -> str:
         "",
         "Written by `bench publish`; the records behind every figure are in `records/`, and the",
         "figures of published ImageCLEF runs, measured on other data, in `published/`.",
-        "Best are all of rank 1 that are above chance, also corrected for how many are ranked.",
+        "Best are all of rank 1 that are above chance, also corrected for how many are ranked, and,",
+        "where there is a null pool, above what they reach with it.",
         "",
         "| data set | protocol | budget | best method | official metric |",
         "| --- | --- | --- | --- | --- |",

@@ -106,33 +106,41 @@ def finding(board: Board) -> str:
         kept = (
             f"Above chance: {_names(found)} ({len(found)} of {many}, corrected for their number)."
         )
-        return f"{kept}{_luck(board)}{_no_leak(board)}"
+        return sentences(kept, luck(board), no_leak(board))
     best = max(ranked, key=lambda row: row.metrics[board.official].value or -1)
-    figure = figure_text(best.metrics[board.official])
-    return (
-        f"None of {many} is above chance, corrected for their number. The best, {best.method}, has "
-        f"{board.official} {figure}.{_luck(board)}"
+    figure = f"{board.official} {figure_text(best.metrics[board.official])}"
+    return sentences(
+        f"None of {many} is above chance, corrected for their number.",
+        f"The best, {best.method}, has {figure}.",
+        luck(board),
     )
 
 
-def _luck(board: Board) -> str:
+def luck(board: Board) -> str:
     """Say what the best of as many methods that know nothing would reach, where that is known."""
     blind = board.comparison.blind if board.comparison else None
     if blind is None:
         return ""
-    best = f"best of {len(board.ranked)} that know" if len(board.ranked) > 1 else "one that knows"
-    return f" The {best} nothing exceeds {board.official} {blind:.3f} on one such board in 20."
+    best = (
+        f"The best of {len(board.ranked)} that know" if len(board.ranked) > 1 else "One that knows"
+    )
+    return f"{best} nothing exceeds {board.official} {blind:.3f} on one such board in 20."
 
 
-def _no_leak(board: Board) -> str:
-    """Say which methods above chance owe that to something else than the generator."""
-    told = [row for row in board.above_chance if row.leak is False]
+def no_leak(board: Board) -> str:
+    """Say which methods above chance may owe that to something else than the generator."""
+    told = [row for row in board.above_chance if row not in board.detecting]
     if not told:
         return ""
     return (
-        f" No leak is shown by {_names(told)}: AUC is not clearly above that with images of a "
+        f"No leak is shown by {_names(told)}: AUC is not clearly above that with images of a "
         "generator that saw none of these reals."
     )
+
+
+def sentences(*said: str) -> str:
+    """Join what is said; what is empty is left out."""
+    return " ".join(text for text in said if text)
 
 
 def _names(rows: Sequence[Row]) -> str:

@@ -35,5 +35,5 @@ def test_a_clear_finding_stays_and_a_control_is_none():
 def test_the_index_names_nobody_for_sharing_the_first_rank():
     tied = row("tied", 0.22, -0.01, 0.43)
     assert "| finds | kappa 0.620" in index_line(board([row("finds", 0.62, 0.39, 0.78), tied]))
-    assert "| none above chance |" in index_line(board([tied]))
+    assert "| none detects anything |" in index_line(board([tied]))
     assert "| none ranked |" in index_line(board([row("blind", 0.2, 0.1, 0.3, control=True)]))

@@ -104,6 +104,36 @@ def test_publishing_again_without_a_change_gives_no_difference(bench):
     assert published() == first
 
 
+def test_a_site_shows_what_was_run_and_again_the_same(bench):
+    data = ("--datasets", bench.phantom())
+    bench("run", "-m", "nearest-pixel", "-m", "random", *data, "-d", "small")
+    arguments = ("publish", "--to", "boards", "--site", "pages", *data)
+
+    def written():
+        bench(*arguments)
+        folder = bench.folder / "pages"
+        return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    first = written()
+    assert first == written()
+    board = (bench.folder / "pages" / "boards" / "small.html").read_text()
+    assert board.count("<img") > 10
+    assert "ROC curves" in board
+    assert not [path for path, content in first.items() if str(bench.folder).encode() in content]
+    (bench.folder / "pages" / "mine.txt").write_text("kept")
+    assert "holds mine.txt" in bench.refused(*arguments)
+
+
+def test_published_records_are_enough_for_a_site(bench):
+    bench("run", "-m", "random", "--datasets", bench.phantom(), "-d", "small")
+    bench("publish", "--to", "boards")
+    arguments = ("publish", "--to", "boards", "--results", "nowhere")
+    assert "bench run --all" in bench.refused(*arguments)
+    bench(*arguments, "--site", "pages")
+    page = (bench.folder / "pages" / "boards" / "small.html").read_text()
+    assert "the answers were not at hand" in page
+
+
 def test_published_runs_are_listed_with_their_method_or_why_none_has_it(bench):
     rows = {row["run"]: row for row in bench.json("list", "published", "--json")}
     assert rows["1288"]["method"] == "cosine-threshold"
