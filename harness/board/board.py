@@ -88,7 +88,7 @@ class Board:
 
     @property
     def detecting(self) -> tuple[Row, ...]:
-        """The methods above chance that do not do as well with the null pool, where there is one."""
+        """The methods above chance, less those that do as well with the null pool."""
         return tuple(row for row in self.above_chance if row.leak is not False)
 
     def as_json(self) -> dict[str, Any]:

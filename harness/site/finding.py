@@ -45,7 +45,7 @@ def find(board: Board) -> Finding:
         )
     membership = board.task is Task.MEMBERSHIP
     who = board.detecting if membership else _above_controls(board, ranked)
-    bar = "chance, corrected for how many there are" if membership else "every control"
+    bar = _bar(board) if membership else "every control"
     if who:
         what = f"{len(who)} of {len(ranked)} methods {'are' if len(who) > 1 else 'is'} above {bar}."
         brief = f"{len(who)} of {len(ranked)} methods"
@@ -53,6 +53,12 @@ def find(board: Board) -> Finding:
     what = f"None of {len(ranked)} methods is above {bar}."
     brief = f"none of {len(ranked)} methods"
     return Finding(Word.NOT_DETECTED, (), what, brief, _limit(board, ranked), ranked[0])
+
+
+def _bar(board: Board) -> str:
+    nulls = any("auc_null_pool" in row.metrics for row in board.rows)
+    text = "chance, corrected for how many there are"
+    return f"{text}, and above what it has with the null pool" if nulls else text
 
 
 def chance_level(board: Board) -> float:

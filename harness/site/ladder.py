@@ -32,7 +32,7 @@ def find_ladders(boards: Iterable[Board]) -> list[Ladder]:
     for board in boards:
         match = _STAGE.fullmatch(board.dataset)
         if match is not None and board.task is Task.MEMBERSHIP:
-            key = match[1], board.protocol, board.budget.value
+            key = match[1], board.protocol, str(board.budget)
             found.setdefault(key, []).append((int(match[2]), board))
     return [
         Ladder(name, tuple(board for _, board in sorted(stages, key=lambda stage: stage[0])))
