@@ -62,13 +62,12 @@ def read_answers(folder: Path, records: Iterable[Record], dataset: Dataset) -> A
     asked = cache(lambda protocol, seed: _Asked.of(make_cases(dataset, protocol, seed)))
     found = []
     for record in records:
-        facts = record.predictions
-        if facts is None or record.dataset.fingerprint != dataset.fingerprint:
+        if record.predictions is None or record.dataset.fingerprint != dataset.fingerprint:
             continue
         questions = asked(Protocol(record.protocol), record.seed)
-        answered = questions.read(folder / facts.path, facts.sha256)
+        answered = read_predictions(folder, record, questions.cases)
         if answered is not None:
-            found.append((facts, questions, answered))
+            found.append((record.predictions, questions, answered[questions.order]))
     if not found:
         return None
     first = found[0][1]
@@ -86,6 +85,32 @@ def read_answers(folder: Path, records: Iterable[Record], dataset: Dataset) -> A
         labels=values[..., 0].astype(np.int64),
         scores=values[..., 1] if task is Task.MEMBERSHIP else values[..., 1:],
     )
+
+
+def read_predictions(
+    folder: Path, record: Record, cases: Sequence[Case]
+) -> NDArray[np.float64] | None:
+    """Return label and scores of each question, (N, 1 + S), as the cases ask them.
+
+    Args:
+        folder: the results of the record's data set.
+        record: of the data set, protocol and seed of the cases.
+        cases: what was asked.
+
+    Returns:
+        ``None`` where the file is absent, is not the one of the record, or answers other questions.
+    """
+    facts = record.predictions
+    if facts is None or Path(facts.path).name != facts.path or not (folder / facts.path).is_file():
+        return None
+    content = (folder / facts.path).read_bytes()
+    if hashlib.sha256(content).hexdigest() != facts.sha256:
+        return None
+    rows = list(csv.reader(content.decode().splitlines()))[1:]
+    asked = [(image, case.name) for case in cases for image in case.asked.ids]
+    if [(row[0], row[-1]) for row in rows] != asked:
+        return None
+    return np.array([row[1:-1] for row in rows], np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,18 +136,3 @@ class _Asked:
     def gather(self, column: Callable[[Case], NDArray[Any]]) -> NDArray[Any]:
         """Return a column over all cases, in the common order."""
         return np.concatenate([column(case) for case in self.cases])[self.order]
-
-    def read(self, path: Path, digest: str) -> NDArray[np.float64] | None:
-        """Return label and scores of each question, (N, 1 + S), in the common order.
-
-        Returns:
-            ``None`` where the file is absent, is not the one of the digest, or answers others.
-        """
-        content = path.read_bytes() if path.is_file() else b""
-        if hashlib.sha256(content).hexdigest() != digest:
-            return None
-        rows = list(csv.reader(content.decode().splitlines()))[1:]
-        expected = [(image, case.name) for case in self.cases for image in case.asked.ids]
-        if [(row[0], row[-1]) for row in rows] != expected:
-            return None
-        return np.array([row[1:-1] for row in rows], np.float64)[self.order]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.board.answers import read_predictions
 from harness.datasets.cases import Case
 from harness.running.records import Record
 
@@ -37,23 +35,14 @@ def read_outcome(record: Record, folder: Path, cases: Sequence[Case]) -> Outcome
     Returns:
         ``None`` where the file is not there, or is not the one that the record was made with.
     """
-    if record.predictions is None or Path(record.predictions.path).name != record.predictions.path:
-        return None
-    try:
-        content = (folder / record.predictions.path).read_bytes()
-    except OSError:
-        return None
-    if hashlib.sha256(content).hexdigest() != record.predictions.sha256:
-        return None
-    rows = list(csv.DictReader(io.StringIO(content.decode())))
-    asked = [(name, case.name) for case in cases for name in case.asked.ids]
-    if [(row["image"], row["case"]) for row in rows] != asked:
+    answered = read_predictions(folder, record, cases)
+    if answered is None:
         return None
     kept = np.flatnonzero(~np.concatenate([case.apart for case in cases]))
     sizes = [len(case.asked) for case in cases]
     return Outcome(
         truth=np.concatenate([case.truth for case in cases])[kept],
-        scores=np.array([float(row["score"]) for row in rows])[kept],
+        scores=answered[kept, 1],
         folds=np.repeat(np.arange(len(cases)), sizes)[kept],
         places=kept,
     )
