@@ -168,7 +168,8 @@ def test_a_long_run_shows_its_first_board_before_it_ends(bench, monkeypatch, cap
     bench("run", "-m", "random", "-m", "constant", "--datasets", bench.phantom(), "-d", "small")
     store = RecordStore(bench.folder / "results")
     records = list(store.of("small"))
-    dataset = SimpleNamespace(entry=SimpleNamespace(name="small"))
+    fingerprint = records[0].dataset.fingerprint
+    dataset = SimpleNamespace(entry=SimpleNamespace(name="small"), fingerprint=fingerprint)
     cells = [
         SimpleNamespace(
             card=SimpleNamespace(name=record.method.name), dataset=dataset, changed={}, seed=0,
