@@ -88,8 +88,22 @@ class Board:
 
     @property
     def detecting(self) -> tuple[Row, ...]:
-        """The methods above chance, less those that do as well with the null pool."""
-        return tuple(row for row in self.above_chance if row.leak is not False)
+        """The methods that find what the task asks for.
+
+        Membership: above chance, and not as good with the null pool. Attribution: with an interval
+        wholly above every control's, for images may be told by what they show.
+        """
+        if self.task is Task.MEMBERSHIP:
+            return tuple(row for row in self.above_chance if row.leak is not False)
+        control = self.best_control
+        reach = _end(control.metrics[self.official].high) if control else -math.inf
+        return tuple(r for r in self.ranked if _end(r.metrics[self.official].low) > reach)
+
+    @property
+    def best_control(self) -> Row | None:
+        """The control whose interval of the official metric reaches highest."""
+        controls = [row for row in self.rows if row.control and self.official in row.metrics]
+        return max(controls, key=lambda r: _end(r.metrics[self.official].high), default=None)
 
     def as_json(self) -> dict[str, Any]:
         """Return the board in the form that programs read."""
@@ -233,6 +247,10 @@ def _place(row: Row, official: str) -> tuple[bool, bool, float, float, str]:
     value = figure.value if figure is not None and figure.value is not None else -2.0
     rank = math.inf if row.rank is None else row.rank
     return row.status is not Status.OK, row.control, rank, -value, row.method
+
+
+def _end(value: float | None) -> float:
+    return -math.inf if value is None else value
 
 
 def _below(p: float | None) -> bool:

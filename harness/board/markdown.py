@@ -19,7 +19,6 @@ from harness.board.wording import (
     ranking_rule,
 )
 from harness.files import write_text
-from harness.method import Task
 from harness.running.records import Record, RecordStore, Status
 
 
@@ -90,9 +89,7 @@ def _bring(record: Record, published: RecordStore) -> None:
 def index_line(board: Board) -> str:
     """Return a board's row of the index, which names who is first and above chance."""
     first = [row for row in board.rows if row.rank == 1]
-    compared = board.task is Task.MEMBERSHIP or board.comparison is not None
-    best = board.detecting if compared else tuple(first)
-    named = ", ".join(row.method for row in first if row in best)
+    named = ", ".join(row.method for row in first if row in board.detecting)
     named = named or ("none detects anything" if first else "none ranked")
     value = figure_text(first[0].metrics[board.official]) if first else ""
     name = _text(board.dataset)
@@ -106,8 +103,8 @@ def _index(published: RecordStore) -> str:
         "",
         "Written by `bench publish`; the records behind every figure are in `records/`, and the",
         "figures of published ImageCLEF runs, measured on other data, in `published/`.",
-        "Best are all of rank 1 that are above chance, corrected for how many are ranked, and also",
-        "above what they reach with the null pool, where there is one.",
+        "Best are all of rank 1 that are above chance, corrected for how many are ranked, and",
+        "above what they reach with a null pool, where there is one. Of attribution: above controls.",
         "",
         "| data set | protocol | budget | best method | official metric |",
         "| --- | --- | --- | --- | --- |",

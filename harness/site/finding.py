@@ -44,7 +44,7 @@ def find(board: Board) -> Finding:
             Word.CANNOT_TELL, (), "No row has an interval.", "no intervals", _size(board), None
         )
     membership = board.task is Task.MEMBERSHIP
-    who = board.detecting if membership else _above_controls(board, ranked)
+    who = board.detecting
     bar = _bar(board) if membership else "every control"
     if who:
         what = f"{len(who)} of {len(ranked)} methods {'are' if len(who) > 1 else 'is'} above {bar}."
@@ -66,14 +66,6 @@ def chance_level(board: Board) -> float:
     if board.task is Task.MEMBERSHIP:
         return 0.0
     return max((value for _, value in _controls(board)), default=0.0)
-
-
-def _above_controls(board: Board, ranked: Iterable[Row]) -> tuple[Row, ...]:
-    highest = max((high for high, _ in _controls(board)), default=None)
-    if highest is None:
-        return ()
-    lows = ((row, row.metrics[board.official].low) for row in ranked)
-    return tuple(row for row, low in lows if low is not None and low > highest)
 
 
 def _controls(board: Board) -> list[tuple[float, float]]:
