@@ -104,7 +104,7 @@ def _index(published: RecordStore) -> str:
         "Written by `bench publish`; the records behind every figure are in `records/`, and the",
         "figures of published ImageCLEF runs, measured on other data, in `published/`.",
         "Best are all of rank 1 that are above chance, corrected for how many are ranked, and",
-        "above what they reach with a null pool, where there is one. Of attribution: above controls.",
+        "above what they reach with a null pool, if there is one; of attribution, above controls.",
         "",
         "| data set | protocol | budget | best method | official metric |",
         "| --- | --- | --- | --- | --- |",
