@@ -15,7 +15,7 @@ bench: $(STAMP)
 # Test processes that share the cores must not spin while they wait for each other's threads.
 test: export OMP_WAIT_POLICY = PASSIVE
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest -m "not slow" --numprocesses auto --dist worksteal
+	$(VENV)/bin/python -m pytest -m "not slow" --numprocesses auto --dist worksteal --durations 15
 
 benchmark: $(STAMP)
 	$(VENV)/bin/python -m benchmarks
