@@ -132,15 +132,16 @@ def no_leak(board: Board) -> str:
     told = [row for row in board.above_chance if row not in board.detecting]
     if not told:
         return ""
+    who = _names(told) if board.detecting else "any of them"
     if board.task is Task.MEMBERSHIP or board.best_control is None:
         return (
-            f"No leak is shown by {_names(told)}: AUC is not clearly above that with images of a "
+            f"No leak is shown by {who}: AUC is not clearly above that with images of a "
             "generator that saw none of these reals."
         )
     control = board.best_control
     figure = figure_text(control.metrics[board.official])
     return (
-        f"No fingerprint is shown by {_names(told)}: {board.official} is not clearly above that of "
+        f"No fingerprint is shown by {who}: {board.official} is not clearly above that of "
         f"the control {control.method}, {figure}."
     )
 
