@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.datasets.recipe import Recipe
     from harness.running.plan import Cell, Plan
 
-FIRST_BOARD = 30  # seconds of a command after which the board is shown once while it goes on
+FIRST_BOARD = 15  # seconds of work after which the board is shown once while the run goes on
 
 
 class Talker:
@@ -38,7 +38,7 @@ class Talker:
         self.total = 0
         self.position = 0
         self.store: RecordStore | None = None
-        self.first_board = time.monotonic() + FIRST_BOARD  # when it is shown as far as it goes
+        self.first_board = math.inf  # when the board is shown as far as it goes
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +84,7 @@ class Talker:
     def begin(self, plan: Plan, store: RecordStore) -> None:
         """The plan is about to be run."""
         self.total, self.store = len(plan.todo), store
+        self.first_board = time.monotonic() + FIRST_BOARD
         self.say(_summary(plan))
 
     def cell(self, cell: Cell, position: int) -> None:
