@@ -16,9 +16,9 @@ from harness.site.charts import Chart
 from harness.site.exhibit import Exhibit, Hung
 from harness.site.finding import chance_level
 from harness.site.ladder import find_ladders
-from harness.site.library import templates
 from harness.site.methods import Result, Shown, gather
 from harness.site.names import slug
+from harness.site.resources import templates
 from harness.site.sources import Sources
 from harness.site.table import Scale, Whisker, figure_cell, make_table, rank_cell
 

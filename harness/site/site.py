@@ -6,8 +6,8 @@ from pathlib import Path
 
 from harness.site.exhibit import read_exhibits
 from harness.site.folder import check_folder, write_folder
-from harness.site.library import assets
 from harness.site.pages import Pages
+from harness.site.resources import assets
 from harness.site.sources import Sources
 
 

@@ -93,6 +93,7 @@ def test_a_method_of_the_other_task_is_refused(bench, subsets):
     assert "task of subsets (attribution)" in bench.refused("run", "-m", "nearest-pixel", *subsets)
 
 
+@pytest.mark.slow
 def test_without_a_data_set_a_method_gets_the_default_ones_of_its_task(bench, subsets):
     tasks = {"centroid": "phantom-attribution-", "random": "phantom-"}
     for method, prefix in tasks.items():
