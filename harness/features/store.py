@@ -113,7 +113,7 @@ class FeatureStore:
         with _claimed([paths[key] for key in lacking], say):
             lacking = [key for key in lacking if not self._intact(paths[key], wanted, say)]
             for key in lacking:
-                write_json(self.root / key.folder / "key.json", asdict(key))
+                self._describe(key)
             made = [
                 _Unfinished(paths[key], wanted, self._gather(paths[key], wanted, say))
                 for key in lacking
@@ -124,6 +124,11 @@ class FeatureStore:
         if lacking and largest is not None:
             clear(self.root, keep=largest)
         return [Extraction(paths[key], len(digests) - misses[key], misses[key]) for key in keys]
+
+    def _describe(self, key: Key) -> None:
+        path = self.root / key.folder / "key.json"
+        if not path.exists():  # writing it again costs as much as a small shard
+            write_json(path, asdict(key))
 
     def _intact(self, path: Path, wanted: NDArray[np.bytes_], say: Callable[[str], None]) -> bool:
         if not path.exists():
