@@ -16,6 +16,17 @@ def did_you_mean(word: str, known: list[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
+def short(value: object) -> str:
+    """Return how ``value`` is quoted in an error: as Python writes it, cut when it is long.
+
+    What is not ASCII is written in escapes, too: letters of two alphabets may look alike.
+    """
+    seen, plain = (
+        text if len(text) <= 60 else f"{text[:57]}..." for text in (repr(value), ascii(value))
+    )
+    return seen if seen == plain else f"{seen} ({plain})"
+
+
 def describe(error: BaseException) -> str:
     """Return an exception as one line."""
     text = " ".join(str(error).split())

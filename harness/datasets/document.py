@@ -5,8 +5,8 @@ from typing import Any, NoReturn
 
 import yaml
 
-from harness.datasets.entry import Keys, Origin, short
-from harness.errors import BenchError
+from harness.datasets.entry import Keys, Origin
+from harness.errors import BenchError, short
 
 _YAML = "tag:yaml.org,2002:"
 _TAGS = {

@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails
 
 from harness.datasets.download import Download
 from harness.datasets.image_options import ImageOptions, Slices, Window
-from harness.errors import BenchError, did_you_mean
+from harness.errors import BenchError, did_you_mean, short
 from harness.method import Task
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -62,8 +62,10 @@ class Origin:
     def flaw(self, name: str, keys: Keys, text: str) -> BenchError:
         """Return the error that says ``text`` about the value under ``keys`` of entry ``name``."""
         written = [self.keys[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in self.keys]
-        key = f", key {'.'.join(keys)!r}" if keys else ""
-        return BenchError(f"{self.file}:{[*written, self.line][0]}: entry {name!r}{key}: {text}")
+        key = f", key {short('.'.join(keys))}" if keys else ""
+        return BenchError(
+            f"{self.file}:{[*written, self.line][0]}: entry {short(name)}{key}: {text}"
+        )
 
 
 Text = Annotated[str, Field(min_length=1)]
@@ -286,9 +288,3 @@ def _sentence(keys: Keys, error: ErrorDetails) -> str:
 
 def _unknown_key(key: str, known: list[str]) -> str:
     return f"unknown key{did_you_mean(key, known)}; the keys are {', '.join(known)}"
-
-
-def short(value: object) -> str:
-    """Return how ``value`` is quoted in an error: as Python writes it, cut when it is long."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from harness.errors import BenchError
+from harness.errors import BenchError, short
 
 T = TypeVar("T")
 
@@ -39,10 +39,12 @@ class Table(Generic[T]):
                 continue  # an image of another set, or the header
             image = self._only(line, name, found)
             if image in lines:
-                first = f"{name!r} is already on line {lines[image]}"
+                first = f"{short(name)} is already on line {lines[image]}"
                 raise self._flaw(line, f"{first}; keep one of the two")
             if value is None:
-                raise self._flaw(line, f"the {self.what} {text!r} is not {self.wanted}; correct it")
+                raise self._flaw(
+                    line, f"the {self.what} {short(text)} is not {self.wanted}; correct it"
+                )
             values[image], lines[image] = value, line
         missing = [image for image in images if image not in values]
         if missing:
@@ -52,10 +54,12 @@ class Table(Generic[T]):
 
     def _only(self, line: int, name: str, found: list[Path]) -> Path:
         if not found:
-            raise self._flaw(line, f"there is no image {name!r} to be labelled; correct the name")
+            raise self._flaw(
+                line, f"there is no image {short(name)} to be labelled; correct the name"
+            )
         if len(found) > 1:
             both = f"{found[0]} or {found[1]}"
-            raise self._flaw(line, f"{name!r} may be {both}; write the path below the root")
+            raise self._flaw(line, f"{short(name)} may be {both}; write the path below the root")
         return found[0]
 
     def _rows(self) -> Iterator[tuple[int, str, str]]:
@@ -68,7 +72,8 @@ class Table(Generic[T]):
         except UnicodeDecodeError as error:
             raise BenchError(f"{self.path}: is not UTF-8 text; save it as UTF-8") from error
         tab = "\t" in text.lstrip().partition("\n")[0]
-        reader = csv.reader(io.StringIO(text, None), delimiter="\t" if tab else ",", strict=True)
+        stream, mark = io.StringIO(text, None), "\t" if tab else ","
+        reader = csv.reader(stream, delimiter=mark, skipinitialspace=True, strict=True)
         try:
             for row in reader:
                 cells = [cell.strip() for cell in row]

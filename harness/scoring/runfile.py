@@ -15,7 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import BenchError
+from harness.errors import BenchError, short
 from harness.files import write_text
 
 SEPARATORS = ",\t;"
@@ -48,7 +48,7 @@ class _Row(NamedTuple):
         return self.cells[2] if len(self.cells) > 2 else ""
 
     def show(self, cell: str) -> str:
-        return f"{_shown(cell)}, line {self.line}"
+        return f"{short(cell)}, line {self.line}"
 
 
 def read_run(path: Path, ids: Sequence[str], classes: Sequence[str] | None = None) -> RunFile:
@@ -106,7 +106,7 @@ def write_run(
     column = [None] * len(ids) if scores is None else scores
     for name, label, score in sorted(zip(ids, labels, column, strict=True), key=itemgetter(0)):
         if UNWRITABLE.search(name):
-            raise BenchError(f"{path}: the name {_shown(name)} breaks its line; rename the image")
+            raise BenchError(f"{path}: the name {short(name)} breaks its line; rename the image")
         word = str(int(label)) if classes is None else classes[int(label)]
         rows.writerow([name, word] if score is None else [name, word, repr(float(score))])
     write_text(path, text.getvalue())
@@ -162,7 +162,7 @@ def _faults(
         "repeated": [
             row.show(row.cells[0]) for row in known if first[names[row.cells[0]]] != row.line
         ],
-        "missing": [_shown(name) for name in ids if name not in first],
+        "missing": [short(name) for name in ids if name not in first],
         "label": [row.show(row.cells[1]) for row in shaped if row.cells[1] not in labels],
         "score": [row.show(row.score) for row in scored if not math.isfinite(_number(row.score))],
         "unscored": [f"line {row.line}" for row in shaped if scored and not row.score],
@@ -171,7 +171,7 @@ def _faults(
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        return math.nan if "_" in text else float(text)  # to Python 1_0 is ten
     except ValueError:
         return math.nan
 
@@ -191,10 +191,6 @@ def _names(ids: Sequence[str]) -> dict[str, str]:
     counts = Counter(bare)
     short = {stem: name for stem, name in zip(bare, ids, strict=True) if counts[stem] == 1 and stem}
     return short | {name: name for name in ids}
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
 def _complaint(path: Path, faults: dict[str, list[str]], classes: Sequence[str] | None) -> str:

@@ -1,0 +1,99 @@
+"""Whatever lies where a file is read is read right, or refused in one line that names it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from corpus.kinds import Kind, check
+from corpus.pictures import GREY, PICTURES, encoded
+from corpus.tables import GROUPS, NAMES, RUNS, SCORED, TRUTHS
+
+from harness.datasets.catalogue import read_entries
+from harness.datasets.dataset import open_dataset
+from harness.scoring.runfile import read_run
+
+SETS = {
+    "train/generated": 2,
+    "train/real_used": 2,
+    "train/real_not_used": 2,
+    "test/generated": 1,
+    "test/real_unknown": 4,
+}
+ENTRY = "ward: {task: membership, layout: imageclef-2025-membership, root: ward%s}\n"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Path:
+    """Write a small data set of 8x8 images and return its folder."""
+    image = encoded(GREY, "PNG")
+    for name, size in SETS.items():
+        folder = tmp_path / "ward" / name
+        folder.mkdir(parents=True)
+        for file in NAMES[:size]:
+            (folder / file).write_bytes(image)
+    return tmp_path / "ward"
+
+
+def opened(ward: Path, keys: str = ""):
+    file = ward.with_name("datasets.yaml")
+    file.write_text(ENTRY % keys)
+    return open_dataset(read_entries(file)["ward"], {})
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("kind", PICTURES, ids=str)
+def test_an_image(kind: Kind, ward: Path, cache: Path) -> None:
+    path = ward / "train/real_used" / kind.file
+    kind.make(path)
+
+    def pixels() -> np.ndarray:
+        used = opened(ward, kind.entry).sets["train/used"]
+        return used.pixels()[used.ids.index(kind.file)]
+
+    shown = kind.file if kind.file.isprintable() else ""
+    assert check(kind, pixels, ward, shown) or not files_below(cache)
+
+
+@pytest.mark.parametrize("kind", TRUTHS, ids=str)
+def test_the_truth(kind: Kind, ward: Path, cache: Path) -> None:
+    kind.make(ward / "truth.csv")
+
+    def labels() -> tuple[int, ...]:
+        asked = opened(ward, ", truth: truth.csv").sets["test/unknown"]
+        return tuple(asked.labels[asked.ids.index(name)] for name in NAMES)
+
+    assert check(kind, labels, ward / "truth.csv") or not files_below(cache)
+
+
+@pytest.mark.parametrize("kind", GROUPS, ids=str)
+def test_groups(kind: Kind, ward: Path, cache: Path) -> None:
+    kind.make(ward / "groups.csv")
+
+    def first() -> str:
+        used = opened(ward, ", groups: groups.csv").sets["train/used"]
+        return used.groups[used.ids.index(NAMES[0])]
+
+    assert check(kind, first, ward / "groups.csv") or not files_below(cache)
+
+
+@pytest.mark.parametrize("kind", RUNS, ids=str)
+def test_a_run_file(kind: Kind, tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    kind.make(path)
+    check(kind, lambda: tuple(read_run(path, NAMES).labels.values()), path)
+
+
+@pytest.mark.parametrize("kind", SCORED, ids=str)
+def test_scores(kind: Kind, tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    kind.make(path)
+    check(kind, lambda: tuple(read_run(path, NAMES).scores.values()), path)
