@@ -1,5 +1,6 @@
 """A document: plain YAML, without anchors or tags, with the line of every key."""
 
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,13 +15,16 @@ _TAGS = {
     yaml.SequenceNode: [f"{_YAML}seq"],
     yaml.MappingNode: [f"{_YAML}map"],
 }
+_NUMBERS = _TAGS[yaml.ScalarNode][1:3]
+_BASE_8_OR_60 = re.compile(r"[-+]?0[0-9_]+$|.*:")
 
 
 class Document:
     """The values of a YAML file and the line of every key.
 
     Refuses whatever would make YAML read something else than what a person sees: keys that are
-    given twice, tags, dates, and aliases (a few of them can stand for gigabytes).
+    given twice, tags, dates, numbers to the base 8 or 60 (010, 1:30), and aliases (a few of them
+    can stand for gigabytes).
     """
 
     def __init__(self, file: Path, root: yaml.Node | None) -> None:
@@ -51,6 +55,8 @@ class Document:
         if node.tag not in _TAGS[type(node)]:
             kind = short(node.tag.removeprefix(_YAML))
             self._refuse(keys, line, f"YAML reads this as {kind}; put it in quotes")
+        if node.tag in _NUMBERS and _BASE_8_OR_60.match(node.value):
+            self._refuse(keys, line, f"{short(node.value)} is no decimal number; write it as one")
         if isinstance(node, yaml.MappingNode):
             return {
                 (below := self._key(keys, key))[-1]: self._value(value, below)

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import zipfile
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.datasets.catalogue import read_entries
 from harness.datasets.dataset import read_sets
+from harness.datasets.entry import SAFE_NAME
 from harness.datasets.layouts import find_images
 from harness.datasets.recipe import OptionError, RawSet
-from harness.datasets.unpacking import unpack_zip
-from harness.errors import BenchError
-from harness.files import cache_dir, json_digest, shipped
+from harness.datasets.unpacking import DAMAGE, unpack_zip
+from harness.errors import BenchError, did_you_mean, short
+from harness.files import cache_dir, file_digest, json_digest, shipped
 
 PACKS = "packs"
 CARD = "card.json"
+MAX_CARD = 2**24  # bytes; a file of one image has a hundred
+
+
+class _Card(BaseModel):
+    """What is read of the card of a pack."""
+
+    files: dict[str, str]  # the SHA-256 of every file
 
 
 class EmbeddedRecipe(BaseModel):
@@ -29,7 +36,9 @@ class EmbeddedRecipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    pack: str  # name of the folder; the file is packs/NAME.zip
+    pack: Annotated[
+        str, Field(pattern=f"^{SAFE_NAME.pattern}$")
+    ]  # name of the folder; the file is packs/NAME.zip
     entry: str  # what the folder's own datasets.yaml calls the data set
 
     @property
@@ -51,11 +60,12 @@ class EmbeddedRecipe(BaseModel):
         """The digest of every file in the pack, as its card says."""
         try:
             with zipfile.ZipFile(self.archive) as packed:
-                files: dict[str, str] = json.loads(packed.read(f"{self.pack}/{CARD}"))["files"]
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            remedy = "install fingerprint-bench again"
-            raise BenchError(f"{self.archive}: is no pack ({error}); {remedy}") from error
-        return files
+                member = packed.getinfo(f"{self.pack}/{CARD}")
+                if member.file_size > MAX_CARD:
+                    raise ValueError(f"its card has {member.file_size} bytes")
+                return _Card.model_validate_json(packed.read(member)).files
+        except (OSError, KeyError, *DAMAGE) as error:
+            raise self._flaw(f"is no pack ({' '.join(str(error).split())[:200]})") from error
 
     def make(self) -> dict[str, RawSet]:
         """Unpack the folder and decode the images of the data set.
@@ -63,7 +73,11 @@ class EmbeddedRecipe(BaseModel):
         Raises:
             BenchError: The pack is damaged or has no such entry.
         """
-        entry = read_entries(self._unpacked() / "datasets.yaml")[self.entry]
+        entries = read_entries(self._unpacked() / "datasets.yaml")
+        if self.entry not in entries:
+            hint = did_you_mean(self.entry, list(entries))
+            raise self._flaw(f"holds no data set {short(self.entry)}{hint}")
+        entry = entries[self.entry]
         return dict(read_sets(entry, find_images(entry)))
 
     def _unpacked(self) -> Path:
@@ -75,9 +89,16 @@ class EmbeddedRecipe(BaseModel):
                 building = Path(temporary, "folder")
                 building.mkdir()
                 unpack_zip(self.archive, building, lambda *_: None, self.pack)
+                for name, digest in self._files.items():
+                    path = building / name
+                    if not path.is_file() or file_digest(path) != digest:
+                        raise self._flaw(f"lacks the file {short(name)} of its card")
                 with suppress(OSError):  # another process was first
                     building.rename(folder)
         return folder
+
+    def _flaw(self, text: str) -> BenchError:
+        return BenchError(f"{self.archive}: {text}; install fingerprint-bench again")
 
 
 def embedded(options: dict[str, Any]) -> EmbeddedRecipe:

@@ -4,6 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
+MAX_SIDE = 8192  # pixels: a typing error must not ask for more than a memory holds
+
 _CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 Percent = Annotated[float, Field(ge=0, le=100)]
 
@@ -44,7 +46,9 @@ class ImageOptions(BaseModel):
 
     model_config = _CONFIG
 
-    size: PositiveInt | None = None  # side length in pixels that all images are resized to
+    size: Annotated[int, Field(gt=0, le=MAX_SIDE)] | None = (
+        None  # side length in pixels that all images are resized to
+    )
     window: Window | None = None  # of DICOM and NIfTI: these values become 0 to 255
     percentiles: Annotated[tuple[Percent, Percent] | None, Field(strict=False)] = None  # or these
     slices: Slices | None = None  # of NIfTI: which slices are images

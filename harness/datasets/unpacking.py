@@ -4,9 +4,11 @@ No member may leave the folder, be a link or take the place of another, and the 
 out of proportion to the archive. Nothing in an npz file is unpickled.
 """
 
+import lzma
 import math
 import shutil
 import stat
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,6 +23,17 @@ Report = Callable[[str, int, int | None], None]  # what is done, bytes so far, o
 
 MAX_RATIO = 200  # unpacked to packed bytes; scans reach a tenth of that
 ALWAYS_ALLOWED = 2**30  # bytes that an archive may unpack to at any ratio
+
+LONGEST_NAME = 255  # bytes, on most disks
+DAMAGE = (  # what reading a damaged archive raises, the header of an array included
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    tokenize.TokenError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+)
 
 _ENCRYPTED = 1  # a flag of zip members
 
@@ -72,7 +85,10 @@ def unpack_npz(archive: Path, into: Path, report: Report) -> None:
         OSError: The disk is in the way.
     """
     with _opened(archive) as source:
-        members = {into / path.stem: m for path, m in _members(archive, source).items()}
+        found = _members(archive, source)
+        members = {into / path.stem: member for path, member in found.items()}
+        if len(members) < len(found):
+            raise BenchError(f"{archive}: holds two arrays of one name; use another archive")
         for folder, member, done, total in _in_turn(members):
             with source.open(member) as stream:
                 shape = _shape_of_images(stream)
@@ -90,8 +106,8 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(archive) as source:
             yield source
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
-        reason = " ".join(str(error).split())
+    except DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         remedy = "correct 'unpack' or the url"
         raise BenchError(f"{archive}: cannot be unpacked ({reason}); {remedy}") from error
 
@@ -100,14 +116,17 @@ def _members(archive: Path, source: zipfile.ZipFile) -> dict[PurePosixPath, zipf
     """Return the files of an archive by their paths, all of them harmless."""
     members: dict[PurePosixPath, zipfile.ZipInfo] = {}
     taken: set[PurePosixPath] = set()
+    folders: set[PurePosixPath] = set()
     for member in source.infolist():
         path, flaw = PurePosixPath(member.filename), _flaw(member)
         folded = PurePosixPath(member.filename.casefold())  # some disks ignore case
         if flaw is None and not member.is_dir():
-            if folded in taken or taken.intersection(folded.parents):
+            clash = taken.intersection((folded, *folded.parents)) or folded in folders
+            if clash:
                 flaw = "takes the place of another file"
             members[path] = member
             taken.add(folded)
+            folders.update(folded.parents)
         if flaw is not None:
             what = f"the file {member.filename!a} in it {flaw}, so nothing was unpacked"
             raise BenchError(f"{archive}: {what}; use another archive")
@@ -127,6 +146,8 @@ def _flaw(member: zipfile.ZipInfo) -> str | None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not name.isprintable() or set(name) & set("\\:"):
         return "leads out of the folder"
+    if any(len(part.encode()) > LONGEST_NAME for part in path.parts):
+        return "has too long a name"
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device"

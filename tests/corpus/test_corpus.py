@@ -4,12 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from corpus.archives import ARRAYS, PACKS
+from corpus.documents import DOCUMENTS
 from corpus.kinds import Kind, check
 from corpus.pictures import GREY, PICTURES, encoded
 from corpus.tables import GROUPS, NAMES, RUNS, SCORED, TRUTHS
 
+from harness.datasets import embedded
+from harness.datasets.builtin import bench_recipes
 from harness.datasets.catalogue import read_entries
 from harness.datasets.dataset import open_dataset
+from harness.datasets.layouts import list_images
+from harness.datasets.unpacking import unpack_npz
 from harness.scoring.runfile import read_run
 
 SETS = {
@@ -97,3 +103,45 @@ def test_scores(kind: Kind, tmp_path: Path) -> None:
     path = tmp_path / "run.csv"
     kind.make(path)
     check(kind, lambda: tuple(read_run(path, NAMES).scores.values()), path)
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS, ids=str)
+def test_a_document(kind: Kind, tmp_path: Path) -> None:
+    file = tmp_path / "datasets.yaml"
+    kind.make(file)
+
+    def entries() -> dict[str, tuple[str | None, int | None]]:
+        return {name: (entry.root, entry.image.size) for name, entry in read_entries(file).items()}
+
+    check(kind, entries, file)
+
+
+@pytest.mark.parametrize("kind", PACKS, ids=str)
+def test_a_pack(kind: Kind, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tmp_path / "odd.zip"
+    kind.make(archive)
+    monkeypatch.setattr(embedded, "shipped", lambda *parts: tmp_path / parts[-1])
+    file = tmp_path / "datasets.yaml"
+    file.write_text(
+        "x: {task: membership, layout: pack, fetch: {embedded: {pack: odd, entry: tiny}}}\n"
+    )
+
+    def sizes() -> dict[str, int]:
+        dataset = open_dataset(read_entries(file)["x"], bench_recipes())
+        return {name: len(part) for name, part in dataset.sets.items()}
+
+    assert check(kind, sizes, "odd") or not list(cache.rglob("index.json"))
+    assert not list(cache.rglob(".building.*"))
+
+
+@pytest.mark.parametrize("kind", ARRAYS, ids=str)
+def test_arrays(kind: Kind, tmp_path: Path) -> None:
+    archive, into = tmp_path / "odd.npz", tmp_path / "into"
+    kind.make(archive)
+    into.mkdir()
+
+    def sizes() -> dict[str, int]:
+        unpack_npz(archive, into, lambda *_: None)
+        return {folder.name: len(list_images(folder, into)) for folder in into.iterdir()}
+
+    check(kind, sizes, archive)
