@@ -12,7 +12,7 @@ from typing import Any
 from harness.audit.record import read_sentence
 from harness.board.comparison import Comparison, Standing, comparison_file, read_comparison
 from harness.method import Access, Budget, Task
-from harness.running.records import Figure, Record, RecordStore, Status
+from harness.running.records import Figure, Record, RecordStore, Status, unreadable
 
 OFFICIAL = {Task.MEMBERSHIP: "kappa", Task.ATTRIBUTION: "accuracy"}
 ALPHA = 0.05
@@ -140,13 +140,24 @@ class Board:
 
 
 def read_boards(store: RecordStore, dataset: str) -> list[Board]:
-    """Return the boards of a data set, one per protocol and budget that has records."""
+    """Return the boards of a data set, one per protocol and budget that has records.
+
+    Records that cannot be read are left out, and it is said.
+
+    Raises:
+        BenchError: none can be read.
+    """
     folder = store.root / dataset
     boards = []
+    damaged = store.unreadable(dataset)
+    flags = tuple(f"the record {path.name} cannot be read and is left out" for path in damaged)
     for protocol, budget, records in by_board(store.of(dataset)):
         comparison = read_comparison(comparison_file(folder, protocol, budget))
         board = make_board(records, comparison)
-        boards.append(replace(board, audit=read_sentence(folder, board.fingerprint)))
+        audit = read_sentence(folder, board.fingerprint)
+        boards.append(replace(board, audit=audit, flags=(*board.flags, *flags)))
+    if damaged and not boards:
+        raise unreadable(damaged[0])
     return boards
 
 

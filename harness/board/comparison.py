@@ -118,7 +118,8 @@ def refresh(store: RecordStore, dataset: Dataset, protocol: str, budget: Budget)
 def bring_comparisons(folder: Path, target: Path) -> None:
     """Publish the comparisons in ``folder``, which name no image."""
     for path in sorted(folder.glob(comparison_file(folder, "*", "*").name)):
-        write_text(target / path.name, path.read_text())
+        if read_comparison(path) is not None:
+            write_text(target / path.name, path.read_text())
 
 
 def read_comparison(path: Path) -> Comparison | None:

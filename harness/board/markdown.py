@@ -19,7 +19,7 @@ from harness.board.wording import (
     ranking_rule,
 )
 from harness.files import write_text
-from harness.running.records import Record, RecordStore, Status
+from harness.running.records import Record, RecordStore, Status, unreadable
 
 
 def board_markdown(board: Board) -> str:
@@ -54,8 +54,14 @@ def publish(store: RecordStore, target: Path) -> list[Path]:
 
     Returns:
         The pages written.
+
+    Raises:
+        BenchError: A working record cannot be read; then nothing is written.
     """
     published = RecordStore(target / "records")
+    damaged = [path for dataset in store.datasets() for path in store.unreadable(dataset)]
+    if damaged:
+        raise unreadable(damaged[0])
     for dataset in store.datasets():
         for record in store.of(dataset):
             _bring(record, published)

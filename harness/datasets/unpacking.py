@@ -17,14 +17,14 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from harness.errors import BenchError
+from harness.errors import BenchError, short
 
 Report = Callable[[str, int, int | None], None]  # what is done, bytes so far, of how many
 
 MAX_RATIO = 200  # unpacked to packed bytes; scans reach a tenth of that
 ALWAYS_ALLOWED = 2**30  # bytes that an archive may unpack to at any ratio
 
-LONGEST_NAME = 255  # bytes, on most disks
+LONGEST_NAME, LONGEST_PATH = 255, 1024  # bytes, on most disks
 DAMAGE = (  # what reading a damaged archive raises, the header of an array included
     zipfile.BadZipFile,
     zlib.error,
@@ -121,14 +121,13 @@ def _members(archive: Path, source: zipfile.ZipFile) -> dict[PurePosixPath, zipf
         path, flaw = PurePosixPath(member.filename), _flaw(member)
         folded = PurePosixPath(member.filename.casefold())  # some disks ignore case
         if flaw is None and not member.is_dir():
-            clash = taken.intersection((folded, *folded.parents)) or folded in folders
-            if clash:
+            if folded in folders or taken.intersection((folded, *folded.parents)):
                 flaw = "takes the place of another file"
             members[path] = member
             taken.add(folded)
             folders.update(folded.parents)
         if flaw is not None:
-            what = f"the file {member.filename!a} in it {flaw}, so nothing was unpacked"
+            what = f"the file {short(member.filename)} in it {flaw}, so nothing was unpacked"
             raise BenchError(f"{archive}: {what}; use another archive")
     total = sum(member.file_size for member in members.values())
     if total > max(ALWAYS_ALLOWED, MAX_RATIO * archive.stat().st_size):
@@ -146,7 +145,8 @@ def _flaw(member: zipfile.ZipInfo) -> str | None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not name.isprintable() or set(name) & set("\\:"):
         return "leads out of the folder"
-    if any(len(part.encode()) > LONGEST_NAME for part in path.parts):
+    longest = max((len(part.encode()) for part in path.parts), default=0)
+    if longest > LONGEST_NAME or len(name.encode()) > LONGEST_PATH:
         return "has too long a name"
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from harness.files import json_digest, read_json, write_json
+from harness.datasets.entry import SAFE_NAME
+from harness.errors import BenchError
+from harness.files import json_digest, write_json
 from harness.method import Access, Budget, Task
 
 SCHEMA: Literal[1] = 1
+Name = Annotated[str, Field(pattern=f"^{SAFE_NAME.pattern}$")]  # files are called by it
 
 
 class Status(StrEnum):
@@ -26,13 +29,13 @@ class Status(StrEnum):
 
 
 class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class MethodFacts(_Facts):
     """The method of a cell, as it ran."""
 
-    name: str
+    name: Name
     family: str
     version: str
     source_digest: str
@@ -47,7 +50,7 @@ class MethodFacts(_Facts):
 class DatasetFacts(_Facts):
     """The data set of a cell."""
 
-    name: str
+    name: Name
     fingerprint: str
 
 
@@ -89,7 +92,7 @@ class CacheFacts(_Facts):
 class Record(_Facts):
     """One cell: method x parameters x budget x data set x protocol x seed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+    model_config = ConfigDict(serialize_by_alias=True)
 
     schema_version: Literal[1] = Field(alias="schema")
     key: str  # digest of all that the cell depends on, but for the weights named below
@@ -136,12 +139,9 @@ class RecordStore:
 
     def read(self, stem: Path) -> Record | None:
         """Return a record; one that is absent, damaged or of another schema is ``None``."""
-        content = read_json(with_ending(stem, ".json"))
-        if content is None:
-            return None
         try:
-            return Record.model_validate(content)
-        except ValidationError:
+            return Record.model_validate_json(with_ending(stem, ".json").read_bytes())
+        except (OSError, ValueError):
             return None
 
     def write(self, stem: Path, record: Record) -> None:
@@ -156,10 +156,22 @@ class RecordStore:
 
     def of(self, dataset: str) -> Iterator[Record]:
         """Yield the readable records of a data set, by file name."""
-        for path in sorted((self.root / dataset).glob("*@*.json")):
-            record = self.read(path.with_name(path.name.removesuffix(".json")))
-            if record is not None:
-                yield record
+        records = map(self.read, self._stems(dataset))
+        yield from (record for record in records if record is not None)
+
+    def unreadable(self, dataset: str) -> list[Path]:
+        """Return the files of a data set that are called like records and cannot be read."""
+        stems = self._stems(dataset)
+        return [with_ending(stem, ".json") for stem in stems if self.read(stem) is None]
+
+    def _stems(self, dataset: str) -> list[Path]:
+        found = sorted((self.root / dataset).glob("*@*.json"))
+        return [path.with_name(path.name.removesuffix(".json")) for path in found]
+
+
+def unreadable(path: Path) -> BenchError:
+    """Return the error that a file is called like a record and is none."""
+    return BenchError(f"{path}: is no record that can be read; run its method again or remove it")
 
 
 def with_ending(stem: Path, ending: str) -> Path:

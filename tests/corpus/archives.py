@@ -75,13 +75,13 @@ def without(name: str, changes: dict[str, bytes | None], said: str) -> Kind:
     return refused(name, zipped(*members(changes)), said)
 
 
-def marked(raw: bytes, local: int, central: int, value: int) -> bytes:
-    """Return a zip file with a 16-bit field of every header set, by its place in each kind."""
+def marked(raw: bytes, local: int, central: int, value: int, form: str = "<H") -> bytes:
+    """Return a zip file with a field of every header set, by its place in both kinds of header."""
     changed = bytearray(raw)
     for signature, place in ((b"PK\3\4", local), (b"PK\1\2", central)):
         at = raw.find(signature)
         while at >= 0:
-            struct.pack_into("<H", changed, at + place, value)
+            struct.pack_into(form, changed, at + place, value)
             at = raw.find(signature, at + 4)
     return bytes(changed)
 
@@ -116,6 +116,8 @@ PACKS = [
     refused("a compression that is none", marked(SOUND, 8, 10, 77), "is no pack"),
     refused("LZMA that is none", marked(STORED, 8, 10, zipfile.ZIP_LZMA), "is no pack"),
     refused("bzip2 that is none", marked(STORED, 8, 10, zipfile.ZIP_BZIP2), "is no pack"),
+    refused("a bomb of 4 GB a file", marked(SOUND, 22, 24, 2**32 - 2, "<I"), "bytes"),
+    refused("sizes that are too small", marked(SOUND, 22, 24, 9, "<I"), "is no pack"),
     refused("a wrong checksum", spoilt(STORED), "cannot be unpacked (Bad CRC-32"),
     without("no card", {"card.json": None}, "is no pack"),
     without("half a card", {"card.json": CARD[:-9]}, "is no pack"),
@@ -138,6 +140,7 @@ PACKS = [
     with_more("a name of Windows", ("C:\\evil.txt", b""), said="leads out of the folder"),
     with_more("a name with a newline", (f"{NAME}/a\nb.png", b""), said=r"/a\nb.png' in it"),
     with_more("a name of 300 letters", (f"{NAME}/{'a' * 300}", b""), said="has too long a name"),
+    with_more("a path of 60 kB", (f"{NAME}/{'a/' * 30_000}b", b""), said="has too long a name"),
     with_more("a link", (of_kind(f"{NAME}/a", stat.S_IFLNK), b"/etc/passwd"), said="is a link"),
     with_more("a device", (of_kind(f"{NAME}/a", stat.S_IFCHR), b""), said="is a link or a device"),
     with_more("names that differ in case", *twice(f"{NAME}/a", f"{NAME}/A"), said="the place of"),

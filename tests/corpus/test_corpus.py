@@ -8,14 +8,19 @@ from corpus.archives import ARRAYS, PACKS
 from corpus.documents import DOCUMENTS
 from corpus.kinds import Kind, check
 from corpus.pictures import GREY, PICTURES, encoded
+from corpus.records import RECORDS, TEXT
 from corpus.tables import GROUPS, NAMES, RUNS, SCORED, TRUTHS
 
+from harness.board.board import read_boards
+from harness.board.markdown import publish
 from harness.datasets import embedded
 from harness.datasets.builtin import bench_recipes
 from harness.datasets.catalogue import read_entries
 from harness.datasets.dataset import open_dataset
 from harness.datasets.layouts import list_images
 from harness.datasets.unpacking import unpack_npz
+from harness.errors import BenchError
+from harness.running.records import RecordStore
 from harness.scoring.runfile import read_run
 
 SETS = {
@@ -145,3 +150,33 @@ def test_arrays(kind: Kind, tmp_path: Path) -> None:
         return {folder.name: len(list_images(folder, into)) for folder in into.iterdir()}
 
     check(kind, sizes, archive)
+
+
+@pytest.mark.parametrize("kind", RECORDS, ids=str)
+def test_a_record(kind: Kind, tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "results")
+    stem = store.root / "small/guess@official-demo-0"
+    stem.parent.mkdir(parents=True)
+    path = stem.with_name(f"{stem.name}.json")
+    kind.make(path)
+
+    def shown() -> tuple[str, float]:
+        [[row]] = [board.rows for board in read_boards(store, "small")]
+        return row.method, row.metrics["kappa"].value
+
+    assert check(kind, shown, path) is (store.read(stem) is not None)
+
+
+def test_a_damaged_record_among_others_is_left_out_of_the_board_but_not_published(
+    tmp_path: Path,
+) -> None:
+    store = RecordStore(tmp_path / "results")
+    (store.root / "small").mkdir(parents=True)
+    for name, text in (("guess", TEXT), ("half", TEXT[:99])):
+        (store.root / "small" / f"{name}@official-demo-0.json").write_text(text)
+    [board] = read_boards(store, "small")
+    assert [row.method for row in board.rows] == ["guess"]
+    assert any("half@official-demo-0.json cannot be read" in flag for flag in board.flags)
+    with pytest.raises(BenchError, match=r"half@official-demo-0\.json: is no record"):
+        publish(store, tmp_path / "boards")
+    assert not (tmp_path / "boards").exists()
