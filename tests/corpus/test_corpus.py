@@ -9,6 +9,7 @@ from corpus.documents import DOCUMENTS
 from corpus.kinds import Kind, check
 from corpus.pictures import GREY, PICTURES, encoded
 from corpus.records import RECORDS, TEXT
+from corpus.scans import SCANS
 from corpus.tables import GROUPS, NAMES, RUNS, SCORED, TRUTHS
 
 from harness.board.board import read_boards
@@ -180,3 +181,16 @@ def test_a_damaged_record_among_others_is_left_out_of_the_board_but_not_publishe
     with pytest.raises(BenchError, match=r"half@official-demo-0\.json: is no record"):
         publish(store, tmp_path / "boards")
     assert not (tmp_path / "boards").exists()
+
+
+@pytest.mark.parametrize("kind", SCANS, ids=str)
+def test_a_scan(kind: Kind, ward: Path, cache: Path) -> None:
+    path = ward / "train/real_used" / kind.file
+    kind.make(path)
+
+    def pixels() -> np.ndarray:
+        used = opened(ward, kind.entry).sets["train/used"]
+        [row] = [row for row, name in enumerate(used.ids) if name.startswith(kind.file)]
+        return used.pixels()[row]
+
+    assert check(kind, pixels, path) or not files_below(cache)
