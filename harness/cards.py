@@ -81,8 +81,9 @@ def read_cards() -> Cards:
     plugins = installed(METHODS)
     for plugin in plugins:
         try:
-            cached = read_json(_cache_file(plugin))
-            known[plugin.name] = [Card.model_validate(card) for card in cached or []]
+            found = read_json(_cache_file(plugin))
+            cached = found if isinstance(found, list) else []
+            known[plugin.name] = [Card.model_validate(card) for card in cached]
         except (ImportError, OSError) as error:
             broken.append(Broken(plugin.name, plugin.distribution, describe(error)))
             continue

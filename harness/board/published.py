@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from harness.errors import BenchError
+from harness.errors import BenchError, short
 from harness.files import shipped
 
 FIGURES = ("kappa", "accuracy", "precision", "recall", "f1", "specificity")
@@ -118,12 +118,14 @@ def _check_figure(name: str, text: str, place: str) -> None:
     except ValueError:
         valid = False
     if not valid:
-        raise BenchError(f"{place}: {name} {text!r} must be a number from {lowest} to 1 or empty")
+        raise BenchError(
+            f"{place}: {name} {short(text)} must be a number from {lowest} to 1 or empty"
+        )
 
 
 def _count(name: str, text: str, place: str) -> int | None:
-    if text and not (text.isascii() and text.isdigit()):
-        raise BenchError(f"{place}: {name} {text!r} must be a whole number or empty")
+    if text and not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise BenchError(f"{place}: {name} {short(text)} must be a whole number or empty")
     return int(text) if text else None
 
 

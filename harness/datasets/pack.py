@@ -137,7 +137,7 @@ def open_pack(
 def note_name(signature: str, name: str) -> None:
     """Write down what a data set is called whose pack it is, for whoever looks at the cache."""
     path = cache_dir() / "packs" / signature / NAMES
-    known = read_json(path) or []
+    known = _names(path.parent)
     if name not in known:
         with suppress(OSError):  # it matters to nothing else
             write_json(path, sorted({*known, name}))
@@ -147,7 +147,7 @@ def names_by_image(packs: Path) -> dict[str, set[str]]:
     """Return by the hex digest of its pixels what the data sets are called that hold an image."""
     found: dict[str, set[str]] = {}
     for folder in sorted(packs.glob("*")):
-        pack, names = _read(folder), read_json(folder / NAMES) or []
+        pack, names = _read(folder), _names(folder)
         for packed in pack.sets.values() if pack else ():
             for digest in packed.digests:
                 found.setdefault(digest, set()).update(names)
@@ -163,6 +163,11 @@ def stored_images(packs: Path) -> dict[str, Callable[[], NDArray[np.uint8]]]:
             for row, digest in enumerate(packed.digests):
                 found[digest] = partial(_image, packed, row)
     return found
+
+
+def _names(folder: Path) -> list[str]:
+    known = read_json(folder / NAMES)
+    return [str(name) for name in known] if isinstance(known, list) else []
 
 
 def _image(packed: PackedSet, row: int) -> NDArray[np.uint8]:

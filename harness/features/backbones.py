@@ -185,7 +185,8 @@ class HubBackbone(Backbone):
 
     def _remembered(self) -> dict[str, str] | None:
         known = read_json(self._memory)
-        return known if isinstance(known, dict) and Path(known["path"]).is_file() else None
+        whole = isinstance(known, dict) and known.keys() >= {"source", "path"}
+        return known if whole and Path(known["path"]).is_file() else None
 
     def _remember(self, repository: str, path: Path) -> dict[str, str]:
         known = {"source": f"hub:{repository}", "path": str(path)}

@@ -67,8 +67,8 @@ def load(
     identity = [asdict(weights), machine(device), torch.__version__]
     memory = cache_dir() / "precision" / f"{json_digest(identity)[:32]}.json"
     known = read_json(memory)
-    if isinstance(known, dict):
-        return loaded(known["precision"]), Choice(**known)
+    if isinstance(known, dict) and known.get("precision") in ("fp32", "bf16"):
+        return loaded(known["precision"]), Choice(known["precision"], known.get("reason"))
     exact, short = loaded("fp32"), loaded("bf16")
     if short.extractor.precision != "bf16":
         return exact, Choice(exact.extractor.precision, "it has no other precision")

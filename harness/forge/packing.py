@@ -17,6 +17,7 @@ from harness.errors import BenchError
 from harness.files import atomic, read_json
 from harness.forge.folder import CARD, CARD_TEXT, ENTRIES
 
+KEPT = ("sets", "files")  # keys of a card of which a pack has a part
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every member, so that equal folders give equal files
 
 
@@ -36,7 +37,7 @@ def pack(folder: Path, out: Path, only: Sequence[str] = ()) -> list[str]:
     """
     folder = folder.absolute()
     card = read_json(folder / CARD)
-    if not isinstance(card, dict) or "files" not in card:
+    if not isinstance(card, dict) or not all(isinstance(card.get(k), dict) for k in KEPT):
         raise BenchError(f"{folder}: holds no {CARD}; name a folder that bench forge made")
     entries = read_entries(folder / ENTRIES)
     chosen = _chosen(folder, list(entries), only)
@@ -46,7 +47,7 @@ def pack(folder: Path, out: Path, only: Sequence[str] = ()) -> list[str]:
     written = yaml.safe_load((folder / ENTRIES).read_text())
     kept = {
         **card,
-        "sets": {name: card["sets"][name] for name in chosen},
+        "sets": {name: card["sets"].get(name) for name in chosen},
         "files": {name: digest for name, digest in card["files"].items() if name in files},
     }
     texts = {

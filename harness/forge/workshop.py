@@ -39,7 +39,7 @@ class Workshop:
         self._job = json.loads(json.dumps({**order, **conditions}))
         self.finished = self._look_at_out(json.loads(json.dumps(dict(order))))
         begun = None if self.finished else read_json(self.folder / JOB)
-        if begun is not None and begun != self._job:
+        if isinstance(begun, dict) and begun != self._job:
             remedy = f"give that command again, remove {self.folder}, or choose another -o"
             raise BenchError(f"{out}: was begun with {_difference(begun, self._job)}; {remedy}")
 
@@ -79,7 +79,7 @@ class Workshop:
         if not self.out.exists() or (self.out.is_dir() and not any(self.out.iterdir())):
             return False
         card = read_json(self.out / CARD) if self.out.is_dir() else None
-        if not isinstance(card, dict) or "order" not in card:
+        if not isinstance(card, dict) or not isinstance(card.get("order"), dict):
             raise BenchError(f"{self.out}: exists and was not forged here; choose another -o")
         if card["order"] != order:
             found = _difference(card["order"], order)

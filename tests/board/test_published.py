@@ -184,6 +184,7 @@ def test_a_table_of_ones_own_is_read_as_it_stands(tmp_path: Path) -> None:
         ({"tp": "3"}, "all of tp, fp, tn and fn"),
         ({"positives": "many"}, "whole number"),
         ({"positives": "-5"}, "whole number"),
+        ({"positives": "1" * 5000}, "whole number"),
         (
             {"tp": "3", "fp": "2", "tn": "3", "fn": "3", "positives": "5", "negatives": "5"},
             "tp + fn",

@@ -89,3 +89,4 @@ RECORDS = [
     replaced("a data set that climbs out", '"name": "small"', '"name": "../small"'),
     *map(without, ("schema", "key", "method", "dataset", "status")),
 ]
+NOTES = [b"", b"\0\0", b"[", b"[" * DEEP, b"{}", b"[]", b"null", b"1", b'"x"', b'{"a": 1}', b"\xff"]

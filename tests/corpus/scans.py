@@ -148,7 +148,7 @@ SCANS = [
     volume_refused("NIfTI of two sides", nifti(VALUES), "not one volume"),
     volume_refused("NIfTI of not a number", nifti(NANS), "no numbers"),
     volume_refused("NIfTI in complex", nifti(NANS.astype(np.complex64)), "complex numbers"),
-    volume_refused("NIfTI of huge sides", volume((DIM, "<4h", 3, 32767, 32767, 32767)), "more than"),
+    volume_refused("NIfTI of huge sides", volume((DIM, "<4h", 3, *[32767] * 3)), "more than"),
     volume_refused("NIfTI of a side below zero", volume((DIM, "<2h", 3, -8)), ""),
     volume_refused("NIfTI of 99 sides", volume((DIM, "<h", 99)), ""),
     volume_refused("NIfTI of a kind that is none", volume((DATATYPE, "<h", 77))),

@@ -1,5 +1,10 @@
 """Whatever lies where a file is read is read right, or refused in one line that names it."""
 
+import ctypes
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -8,19 +13,24 @@ from corpus.archives import ARRAYS, PACKS
 from corpus.documents import DOCUMENTS
 from corpus.kinds import Kind, check
 from corpus.pictures import GREY, PICTURES, encoded
-from corpus.records import RECORDS, TEXT
+from corpus.records import NOTES, RECORDS, TEXT
 from corpus.scans import SCANS
-from corpus.tables import GROUPS, NAMES, RUNS, SCORED, TRUTHS
+from corpus.tables import GROUPS, NAMES, PLAIN, RUNS, SCORED, TRUTHS
 
+from harness.audit.record import read_sentence
 from harness.board.board import read_boards
+from harness.board.comparison import read_comparison
 from harness.board.markdown import publish
 from harness.datasets import embedded
 from harness.datasets.builtin import bench_recipes
 from harness.datasets.catalogue import read_entries
 from harness.datasets.dataset import open_dataset
+from harness.datasets.download import Download, fetch
 from harness.datasets.layouts import list_images
+from harness.datasets.pack import note_name
 from harness.datasets.unpacking import unpack_npz
 from harness.errors import BenchError
+from harness.features.backbones import HubBackbone
 from harness.running.records import RecordStore
 from harness.scoring.runfile import read_run
 
@@ -194,3 +204,71 @@ def test_a_scan(kind: Kind, ward: Path, cache: Path) -> None:
         return used.pixels()[row]
 
     assert check(kind, pixels, path) or not files_below(cache)
+
+
+@pytest.mark.parametrize("content", NOTES, ids=lambda content: repr(content[:9]))
+def test_a_damaged_note_of_the_harness_counts_as_absent(
+    content: bytes, tmp_path: Path, cache: Path
+) -> None:
+    """A precision, a card, a name or a verdict that a crash spoilt is made or given again."""
+    (tmp_path / "audit.json").write_bytes(content)
+    assert read_sentence(tmp_path, "0") is None
+    assert read_comparison(tmp_path / "audit.json") is None
+    (cache / "weights").mkdir(parents=True)
+    (cache / "weights/hub-none.json").write_bytes(content)
+    assert HubBackbone("none").at_hand() is None
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/.fetched.json").write_bytes(content)
+    with suppress(BenchError):  # another version
+        assert not fetch(Download(url="http://x", md5="0" * 32), tmp_path / "set", lambda *_: None)
+    assert (tmp_path / "set/.fetched.json").read_bytes() == content
+    (cache / "packs/0").mkdir(parents=True)
+    (cache / "packs/0/names.json").write_bytes(content)
+    note_name("0", "small")
+    assert json.loads((cache / "packs/0/names.json").read_text()) == ["small"]
+
+
+@contextmanager
+def nobody_may(path: Path) -> Iterator[None]:
+    """Take every permission on ``path``, and from root the right to pass over that."""
+    version_3, overrides, effective = 0x20080522, 0b110, 0  # CAP_DAC_OVERRIDE, _READ_SEARCH
+    thread, held = (ctypes.c_uint32 * 2)(version_3, 0), (ctypes.c_uint32 * 6)()
+    libc, root = ctypes.CDLL(None), os.geteuid() == 0
+    if root and not (hasattr(libc, "capget") and libc.capget(thread, held) == 0):
+        pytest.skip("root reads everything here, and cannot give that up")
+    mode, before = path.stat().st_mode, held[effective]
+    path.chmod(0)
+    held[effective] = before & ~overrides
+    try:
+        assert not root or libc.capset(thread, held) == 0
+        yield
+    finally:
+        held[effective] = before
+        assert not root or libc.capset(thread, held) == 0
+        path.chmod(mode)
+
+
+LOCKED = ["", "train/real_used", "train/real_used/q_1.png", "truth.csv", "../datasets.yaml"]
+
+
+@pytest.mark.parametrize("name", LOCKED, ids=lambda name: name or "root")
+def test_what_nobody_may_read_is_named(ward: Path, cache: Path, name: str) -> None:
+    (ward / "truth.csv").write_text(PLAIN)
+    file = ward.with_name("datasets.yaml")
+    file.write_text(ENTRY % ", truth: truth.csv")
+    kind = Kind("locked", Path.touch, said="Permission denied")
+    with nobody_may(ward / name):
+        check(kind, lambda: open_dataset(read_entries(file)["ward"], {}), Path(name).name)
+    assert not files_below(cache)
+
+
+def test_a_run_file_or_record_that_nobody_may_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "small/guess@official-demo-0.json"
+    path.parent.mkdir()
+    path.write_text(TEXT)
+    with nobody_may(path):
+        check(Kind("run", Path.touch, said="Permission denied"), lambda: read_run(path, []), path)
+        store = RecordStore(tmp_path)
+        check(
+            Kind("record", Path.touch, said="no record"), lambda: read_boards(store, "small"), path
+        )
