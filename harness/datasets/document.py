@@ -56,7 +56,11 @@ class Document:
             kind = short(node.tag.removeprefix(_YAML))
             self._refuse(keys, line, f"YAML reads this as {kind}; put it in quotes")
         if node.tag in _NUMBERS and _BASE_8_OR_60.match(node.value):
-            self._refuse(keys, line, f"{short(node.value)} is no decimal number; write it as one")
+            self._refuse(
+                keys,
+                line,
+                f"{short(node.value)} is no decimal number; write one or put it in quotes",
+            )
         if isinstance(node, yaml.MappingNode):
             return {
                 (below := self._key(keys, key))[-1]: self._value(value, below)

@@ -12,10 +12,11 @@ import pytest
 from corpus.archives import ARRAYS, PACKS
 from corpus.documents import DOCUMENTS
 from corpus.kinds import Kind, check
-from corpus.pictures import GREY, PICTURES, encoded
+from corpus.pictures import PICTURES
 from corpus.records import NOTES, RECORDS, TEXT
 from corpus.scans import SCANS
 from corpus.tables import GROUPS, NAMES, PLAIN, RUNS, SCORED, TRUTHS
+from corpus.ward import ENTRY, lay_out
 
 from harness.audit.record import read_sentence
 from harness.board.board import read_boards
@@ -34,15 +35,6 @@ from harness.features.backbones import HubBackbone
 from harness.running.records import RecordStore
 from harness.scoring.runfile import read_run
 
-SETS = {
-    "train/generated": 2,
-    "train/real_used": 2,
-    "train/real_not_used": 2,
-    "test/generated": 1,
-    "test/real_unknown": 4,
-}
-ENTRY = "ward: {task: membership, layout: imageclef-2025-membership, root: ward%s}\n"
-
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -52,14 +44,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def ward(tmp_path: Path) -> Path:
-    """Write a small data set of 8x8 images and return its folder."""
-    image = encoded(GREY, "PNG")
-    for name, size in SETS.items():
-        folder = tmp_path / "ward" / name
-        folder.mkdir(parents=True)
-        for file in NAMES[:size]:
-            (folder / file).write_bytes(image)
-    return tmp_path / "ward"
+    return lay_out(tmp_path / "ward")
 
 
 def opened(ward: Path, keys: str = ""):

@@ -311,7 +311,7 @@ def test_an_unpacked_membership_set_opens(
     ("written", "key", "said"),
     [
         (
-            "{download: {url: 'ftp://x/y', md5: %s}}" % ("0" * 32),
+            "{download: {url: 'ftp://x/y', md5: '%s'}}" % ("0" * 32),
             "fetch.download.url",
             "must match",
         ),
