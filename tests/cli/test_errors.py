@@ -56,14 +56,6 @@ def test_a_missing_root_is_named(bench, scans):
     assert "scans.yaml:4" in line
 
 
-def test_a_truncated_png_is_named(bench, scans):
-    root, yaml = scans
-    victim = root / "train" / "real_used" / "image_3.png"
-    victim.write_bytes(victim.read_bytes()[:200])
-    assert str(victim) in run(bench, yaml)
-    assert not list((bench.folder / "cache" / "packs").glob("*/index.json"))
-
-
 def test_an_empty_class_folder_is_named(bench, scans):
     root, yaml = scans
     for image in (root / "train" / "real_not_used").iterdir():
@@ -104,25 +96,15 @@ def test_with_all_methods_a_missing_backbone_is_a_failed_row(bench, scans):
     assert "nearest-pixel" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (lambda rows: [*rows, rows[0]], "repeats an id"),
-        (lambda rows: rows[1:], "missing"),
-        (lambda rows: ["image_0.png,2", *rows[1:]], "label"),
-        (lambda rows: [*rows, "stranger.png,1"], "stranger.png"),
-    ],
-)
-def test_a_run_file_that_is_not_in_order_is_refused(bench, scans, spoil, said):
+def test_a_run_file_that_is_not_in_order_is_refused(bench, scans):
     _, yaml = scans
     run_file = bench.folder / "run.csv"
     rows = [f"image_{number}.png,{number // 4}" for number in range(8)]
     run_file.write_text("\n".join(rows))
     assert bench.json("score", run_file, "-d", "scans", "--datasets", yaml, "--json")
-    run_file.write_text("\n".join(spoil(rows)))
+    run_file.write_text("\n".join(rows[1:]))
     line = bench.refused("score", run_file, "-d", "scans", "--datasets", yaml)
-    assert "run.csv" in line
-    assert said in line
+    assert "run.csv: 1 id is missing (first: 'image_0.png')" in line
 
 
 def test_a_data_set_without_truth_can_be_answered_but_not_scored(bench, scans):

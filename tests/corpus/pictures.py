@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from corpus.kinds import Kind, holds
 from PIL import Image, TiffImagePlugin
+
+from corpus.kinds import Kind, holds
 
 GREY = np.arange(0, 256, 4, np.uint8).reshape(8, 8)
 NOISE = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)

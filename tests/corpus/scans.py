@@ -10,8 +10,6 @@ from typing import Any
 import nibabel
 import numpy as np
 import pydicom
-from corpus.kinds import Kind
-from corpus.pictures import GREY, PNG
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -20,6 +18,9 @@ from pydicom.uid import (
     RLELossless,
     SecondaryCaptureImageStorage,
 )
+
+from corpus.kinds import Kind
+from corpus.pictures import GREY, PNG
 
 WINDOW = ", image: {window: {center: 127.5, width: 255}%s}"  # values from 0 to 255 as they are
 SLICES = WINDOW % ", slices: {axis: 2, rule: every}"

@@ -94,6 +94,9 @@ RUNS = [
     *_kinds(1),
     Kind("semicolons", holds(SEMICOLONS), right=LABELS),
     Kind("semicolons of a spreadsheet", holds(SEPARATOR + SEMICOLONS), right=LABELS),
+    Kind("semicolons below a header", holds("image;label\n" + SEMICOLONS), right=LABELS),
+    Kind("a header of scores", holds("image,label,score\n" + PLAIN), right=LABELS),
+    Kind("empty scores", holds(PLAIN.replace("\n", ",\n")), right=LABELS),
     Kind("labels as floats", holds(PLAIN.replace(",1", ",1.0")), right=LABELS),
 ]
 SCORED = [

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from corpus import documents, pictures, records, tables
 from corpus.ward import ENTRY, lay_out
 

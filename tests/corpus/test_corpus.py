@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from corpus.archives import ARRAYS, PACKS
 from corpus.documents import DOCUMENTS
 from corpus.kinds import Kind, check
@@ -17,7 +18,6 @@ from corpus.records import NOTES, RECORDS, TEXT
 from corpus.scans import SCANS
 from corpus.tables import GROUPS, NAMES, PLAIN, RUNS, SCORED, TRUTHS
 from corpus.ward import ENTRY, lay_out
-
 from harness.audit.record import read_sentence
 from harness.board.board import read_boards
 from harness.board.comparison import read_comparison

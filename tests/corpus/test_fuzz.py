@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from corpus import archives, documents, pictures, records, scans, tables
-from corpus.kinds import LONGEST
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from corpus import archives, documents, pictures, records, scans, tables
+from corpus.kinds import LONGEST
 from harness.board.board import read_boards
 from harness.board.published import read_published
 from harness.datasets import embedded

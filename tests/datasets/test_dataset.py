@@ -154,55 +154,6 @@ def test_files_of_equal_size_and_time_elsewhere_are_another_data_set(
     assert opened(entry_of(FULL)).fingerprint == first
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "q_1,1\nq_2,0\nq_3,1\nq_4,0\n",
-        "image,label\nq_1.png,1\nq_2.png,0\nq_3.png,1\nq_4.png,0\n",
-        "\ufeffimage,label\r\nq_1,1\r\nq_2,0\r\n\r\nq_3,1\r\nq_4,0",
-        "q_1\t1\nq_2\t0\nq_3\t1\nq_4\t0\n",
-        '"q_4", 0\n"q_3", 1\nq_2 ,0\n q_1,1\n',
-        "q_1,1\rq_2,0\rq_3,1\rq_4,0\r",
-        "test/real_unknown/q_1.png,1\nq_2.png,0\nq_3,1\nq_4,0\n",
-    ],
-)
-def test_truth_is_read_in_many_hands(entry_of: EntryOf, lung: Path, text: str) -> None:
-    (lung / "test/truth.csv").write_bytes(text.encode())
-    asked = opened(entry_of(FULL)).sets["test/unknown"]
-    assert by_id(asked.labels, asked) == {"q_1.png": 1, "q_2.png": 0, "q_3.png": 1, "q_4.png": 0}
-
-
-@pytest.mark.parametrize(
-    ("text", "place", "parts"),
-    [
-        ("q_1,1\nq_2,0\nq_3,1\n", ": ", ["1 of 4", "no label", "q_4.png"]),
-        ("", ": ", ["4 of 4", "no label"]),
-        ("q_1,1\nq_1.png,1\nq_2,0\nq_3,1\nq_4,0\n", ":2: ", ["'q_1.png'", "line 1"]),
-        ("q_1,1\nq_9,0\n", ":2: ", ["no image 'q_9'"]),
-        ("q_9,1\nq_1,0\n", ":1: ", ["no image 'q_9'"]),
-        ("name,truth\nimage,label\n", ":2: ", ["no image 'image'"]),
-        ("q_1,2\n", ":1: ", ["'2'", "0 or 1"]),
-        ("q_1,1\nq_2,\n", ":2: ", ["''", "0 or 1"]),
-        ("q_1,1\nq_2\n", ":2: ", ["1 columns", "image,label"]),
-        ("q_1,1,0.5\n", ":1: ", ["3 columns", "image,label"]),
-        ('q_1,1\n"q_2,0\n', ":2: ", ["csv"]),
-    ],
-)
-def test_truth_that_does_not_answer_every_question_once_is_refused(
-    entry_of: EntryOf, lung: Path, refused: Refused, text: str, place: str, parts: list[str]
-) -> None:
-    truth = lung / "test/truth.csv"
-    truth.write_text(text)
-    entry = entry_of(FULL)
-    refused(lambda: opened(entry), f"{truth}{place}", *parts)
-
-
-def test_truth_that_is_not_utf8_is_refused(entry_of: EntryOf, lung: Path, refused: Refused) -> None:
-    (lung / "test/truth.csv").write_bytes("q_1,1\n".encode("utf-16"))
-    entry = entry_of(FULL)
-    refused(lambda: opened(entry), lung / "test/truth.csv", "UTF-8")
-
-
 @pytest.mark.parametrize("label", ["t3", "0", "4", "gen_t4", ""])
 def test_an_unknown_class_in_the_truth_is_refused(
     entry_of: EntryOf, classes: Path, csv: Csv, refused: Refused, label: str
@@ -257,13 +208,6 @@ def test_real_images_without_a_group_are_counted(
     groups.write_text("".join(groups.read_text().splitlines(keepends=True)[2:]))
     entry = entry_of(FULL)
     refused(lambda: opened(entry), groups, "2 of 24", "used_1.png")
-
-
-def test_an_empty_group_is_refused(entry_of: EntryOf, lung: Path, refused: Refused) -> None:
-    groups = lung / "groups.csv"
-    groups.write_text(groups.read_text().replace("used-2", "", 1))
-    entry = entry_of(FULL)
-    refused(lambda: opened(entry), f"{groups}:", "name of a group")
 
 
 def test_two_images_of_one_name_need_their_paths(

@@ -5,13 +5,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from harness.datasets.catalogue import Catalogue, read_entries
 from harness.datasets.entry import Layout
-from harness.errors import BenchError
 from harness.method import Task
 
 Refused = Callable[..., str]
@@ -84,11 +80,6 @@ def test_keys_are_read_as_they_are_written(file: Path) -> None:
     assert options == {"phantom": {"seed": 1, "generated": {"train": 6, "null": 4}}}
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_name(file: Path) -> None:
-    file.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
-    assert list(read_entries(file)) == ["ct64"]
-
-
 def test_splits_are_flattened_to_canonical_set_names(file: Path) -> None:
     file.write_text(
         "x: {task: membership, layout: folders, root: x, splits:"
@@ -157,41 +148,6 @@ def test_a_wrong_key_is_named_with_its_line(
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "parts"),
-    [
-        ("", ":1: ", ["entries"]),
-        ("# nothing\n", ":1: ", ["entries"]),
-        ("\n- a\n- b\n", ":2: ", ["entries"]),
-        ("text", ":1: ", ["entries"]),
-        ("x:\n  task: [\n", ":3: ", ["YAML"]),
-        ("x:\n\ty: 1\n", ":2: ", ["YAML"]),
-        ("x: {a: 1}\n---\ny: {}\n", ":2: ", ["YAML"]),
-        ("x:\n  root: \x07\n", ":2: ", [r"\x07"]),
-        ("x: &a [1]\ny: *a\n", ":2: entry 'y': ", ["aliases"]),
-        ("x: {root: &a [*a]}\n", ":1: entry 'x', key 'root.0': ", ["aliases"]),
-        ("x: 3\n", ":1: entry 'x': ", ["3", "task"]),
-        ("x:\n", ":1: entry 'x': ", ["None"]),
-        ("x: {}\ny: {}\nx: {}\n", ":3: entry 'x': ", ["line 1", "keep one"]),
-        ("[a]: {}\n", ":1: ", ["a key must be text"]),
-        ("a/b: {}\n", ":1: entry 'a/b': ", ["letters"]),
-        ("../up: {}\n", ":1: entry '../up': ", ["letters"]),
-        ("'': {}\n", ":1: entry '': ", ["letters"]),
-        (f"{'x' * 101}: {{}}\n", ":1: entry ", ["letters"]),
-        ("x: !!python/object:os.system {}\n", ":1: entry 'x': ", ["python/object"]),
-        ("x: {root: !!set {a}}\n", ":1: entry 'x', key 'root': ", ["'set'"]),
-        ("x: {root: !!int a}\n", ":1: entry 'x', key 'root': ", ["'a'"]),
-        ("x: {root: !!bool a}\n", ":1: entry 'x', key 'root': ", ["'a'"]),
-        ("x: {<<: {task: membership}}\n", ":1: entry 'x', key '<<': ", ["unknown key"]),
-        ("x: {name: y}\n", ":1: entry 'x', key 'name': ", ["unknown key"]),
-    ],
-)
-def test_a_file_that_is_no_list_of_entries_is_refused(
-    file: Path, refused: Refused, text: str, place: str, parts: list[str]
-) -> None:
-    refused(lambda: read(file, text), f"{file}{place}", *parts)
-
-
-@pytest.mark.parametrize(
     ("keys", "key", "parts"),
     [
         ("layout: pack", "fetch", ["one recipe"]),
@@ -245,20 +201,6 @@ def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path, refused: Refused) 
     refused(lambda: read_entries(tmp_path), tmp_path, "cannot be read")
 
 
-def test_text_that_is_not_utf8_is_refused_with_its_line(file: Path, refused: Refused) -> None:
-    refused(lambda: read(file, b"x:\n  licence: \xff\n"), f"{file}:2: ", "UTF-8")
-
-
-def test_deep_nesting_is_refused(file: Path, refused: Refused) -> None:
-    refused(lambda: read(file, "x: " + "[" * 1500), file, "deep")
-
-
-def test_an_alias_bomb_is_refused_before_it_grows(file: Path, refused: Refused) -> None:
-    lines = ["a0: &a0 [x, x]"]
-    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
-    refused(lambda: read(file, "\n".join(lines)), f"{file}:", "aliases")
-
-
 def test_a_catalogue_finds_entries_by_name_glob_and_default(file: Path) -> None:
     file.write_text(GOOD + PACK + PACK.replace("made", "mad-2"))
     catalogue = Catalogue([file])
@@ -293,56 +235,3 @@ def test_a_file_that_is_named_twice_is_read_once(file: Path) -> None:
     file.write_text(GOOD)
     (file.parent / "link.yaml").symlink_to(file)
     assert len(Catalogue([file, file, file.parent / "link.yaml"])) == 1
-
-
-@pytest.fixture(scope="module")
-def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("yaml") / "datasets.yaml"
-
-
-def entries_or_one_line(file: Path) -> None:
-    message = None
-    try:
-        assert all(entry.name == name for name, entry in read_entries(file).items())
-    except BenchError as error:
-        message = str(error)
-    assert message is None or (str(file) in message and len(message.splitlines()) == 1)
-
-
-KEYS = "task layout root splits train real fetch image size null no t1"
-LAYOUTS = "membership attribution pack folders imageclef-2025-attribution ../x"
-WORDS = st.sampled_from([*KEYS.split(), *LAYOUTS.split()])
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.dates() | st.text(max_size=5)
-VALUES = st.recursive(
-    WORDS | SCALARS,
-    lambda below: st.lists(below, max_size=3) | st.dictionaries(WORDS, below, max_size=4),
-    max_leaves=12,
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(document=VALUES | st.dictionaries(WORDS, VALUES, max_size=3))
-def test_any_document_gives_entries_or_one_line(scratch: Path, document: object) -> None:
-    scratch.write_text(yaml.safe_dump(document, allow_unicode=True), errors="surrogateescape")
-    entries_or_one_line(scratch)
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    text=st.sampled_from([GOOD, PACK]),
-    position=st.integers(0, 400),
-    cut=st.integers(0, 20),
-    insert=st.text(alphabet="\t\n :-{}[]&*!|>'\"#%@,?x0", max_size=4),
-)
-def test_any_damaged_entry_gives_entries_or_one_line(
-    scratch: Path, text: str, position: int, cut: int, insert: str
-) -> None:
-    scratch.write_text(text[:position] + insert + text[position + cut :])
-    entries_or_one_line(scratch)
-
-
-@settings(max_examples=100, deadline=None)
-@given(raw=st.binary(max_size=40) | st.text(max_size=40).map(str.encode))
-def test_any_bytes_give_entries_or_one_line(scratch: Path, raw: bytes) -> None:
-    scratch.write_bytes(raw)
-    entries_or_one_line(scratch)

@@ -162,45 +162,6 @@ def test_litter_hidden_files_and_the_entrys_own_tables_are_passed_over(
     assert len(files["test/unknown"]) == 4
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "image", "scan.mhd", "more.png/"])
-def test_an_odd_file_or_folder_is_refused_by_name(
-    entry_of: EntryOf, lung: Path, refused: Refused, name: str
-) -> None:
-    odd = lung / "train/generated" / name
-    if name.endswith("/"):
-        odd.mkdir()
-    else:
-        odd.touch()
-    entry = entry_of(LUNG_2025 + "}")
-    refused(lambda: find_images(entry), "entry 'lung'", odd, "move it")
-
-
-def test_a_name_that_would_break_a_line_is_refused(
-    entry_of: EntryOf, lung: Path, refused: Refused
-) -> None:
-    (lung / "train/generated" / "a\nb.png").touch()
-    entry = entry_of(LUNG_2025 + "}")
-    refused(lambda: find_images(entry), r"'a\nb.png'", "rename")
-
-
-@pytest.mark.parametrize("ending", [".PNG", ".jpg", ".Jpeg", ".tif", ".TIFF"])
-def test_endings_of_images_are_known_in_either_case(
-    entry_of: EntryOf, lung: Path, ending: str
-) -> None:
-    image = lung / "train/generated/g_1.png"
-    image.rename(image.with_suffix(ending))
-    found = find_images(entry_of(LUNG_2025 + "}"))["train/generated"]
-    assert found[0] == image.with_suffix(ending)
-
-
-def test_images_that_differ_in_their_ending_only_are_refused(
-    entry_of: EntryOf, lung: Path, refused: Refused
-) -> None:
-    (lung / "test/real_unknown/q_1.tif").touch()
-    entry = entry_of(LUNG_2025 + "}")
-    refused(lambda: find_images(entry), "q_1.png", "q_1.tif", "rename")
-
-
 def test_a_link_may_not_lead_outside_the_root(
     entry_of: EntryOf, lung: Path, tmp_path: Path, refused: Refused
 ) -> None:
@@ -225,20 +186,6 @@ def test_links_inside_the_root_and_a_linked_root_are_followed(
     (lung / "train/generated/link.png").unlink()
     (lung / "train/generated/link.png").symlink_to(tmp_path / "elsewhere/null/generated/g_1.png")
     assert len(find_images(entry_of(LUNG_2025 + "}"))["train/generated"]) == 7
-
-
-def test_a_broken_link_is_refused(entry_of: EntryOf, lung: Path, refused: Refused) -> None:
-    link = lung / "train/generated/link.png"
-    link.symlink_to(lung / "none.png")
-    entry = entry_of(LUNG_2025 + "}")
-    refused(lambda: find_images(entry), link)
-
-
-def test_a_link_in_a_circle_is_refused(entry_of: EntryOf, lung: Path, refused: Refused) -> None:
-    link = lung / "train/generated/link.png"
-    link.symlink_to(link)
-    entry = entry_of(LUNG_2025 + "}")
-    refused(lambda: find_images(entry), link, "leads nowhere")
 
 
 def test_a_class_needs_real_and_generated_images(

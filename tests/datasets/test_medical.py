@@ -135,23 +135,6 @@ def test_without_a_mapping_a_medical_file_is_refused(
     refused(lambda: grey(path, options), path, "image: {window: {center", "percentiles")
 
 
-@pytest.mark.parametrize(
-    ("tags", "said"),
-    [
-        ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR"),
-        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "colour"),
-        ({"NumberOfFrames": 2, "Rows": 1}, "several frames"),
-        ({"SharedFunctionalGroupsSequence": []}, "several frames"),
-        ({"ModalityLUTSequence": []}, "table"),
-    ],
-)
-def test_a_dicom_file_outside_the_rule_is_refused(
-    tmp_path: Path, refused: Refused, tags: dict[str, Any], said: str
-) -> None:
-    path = dicom(tmp_path / "a.dcm", **tags)
-    refused(lambda: grey(path, LUNG), path, said)
-
-
 def test_rle_compression_is_read_and_one_without_decoder_is_refused(
     tmp_path: Path, refused: Refused
 ) -> None:
@@ -163,22 +146,6 @@ def test_rle_compression_is_read_and_one_without_decoder_is_refused(
     packed.file_meta.TransferSyntaxUID = JPEGLosslessSV1
     packed.save_as(path)
     refused(lambda: grey(path, LUNG), path, "compressed as JPEG Lossless", "gdcmconv")
-
-
-@pytest.mark.parametrize("share", [0, 0.1, 0.4, 0.9, 0.99])
-@pytest.mark.parametrize("ending", ["dcm", "nii", "nii.gz"])
-def test_a_truncated_file_is_refused(
-    tmp_path: Path, refused: Refused, ending: str, share: float
-) -> None:
-    path = tmp_path / f"a.{ending}"
-    noise = np.random.default_rng(0).integers(0, 999, (40, 40, 3)).astype(np.int16)
-    if ending == "dcm":
-        dicom(path, noise[..., 0])
-    else:
-        nifti(path, noise)
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    options = ImageOptions(window=LUNG.window, slices=Slices(axis=2, rule="every"))
-    refused(lambda: grey(path, options), path, "remove it")
 
 
 def test_slices_are_named_by_file_and_position(tmp_path: Path) -> None:
