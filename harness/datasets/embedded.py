@@ -7,13 +7,13 @@ import zipfile
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.datasets.catalogue import read_entries
 from harness.datasets.dataset import read_sets
-from harness.datasets.entry import SAFE_NAME
+from harness.datasets.entry import PlainName
 from harness.datasets.layouts import find_images
 from harness.datasets.recipe import OptionError, RawSet
 from harness.datasets.unpacking import DAMAGE, unpack_zip
@@ -36,9 +36,7 @@ class EmbeddedRecipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    pack: Annotated[
-        str, Field(pattern=f"^{SAFE_NAME.pattern}$")
-    ]  # name of the folder; the file is packs/NAME.zip
+    pack: PlainName  # name of the folder; the file is packs/NAME.zip
     entry: str  # what the folder's own datasets.yaml calls the data set
 
     @property

@@ -69,6 +69,7 @@ class Origin:
 
 
 Text = Annotated[str, Field(min_length=1)]
+PlainName = Annotated[str, Field(pattern=f"^{SAFE_NAME.pattern}$")]  # files may be called by it
 
 
 class Entry(BaseModel):

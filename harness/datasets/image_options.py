@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 MAX_SIDE = 8192  # pixels: a typing error must not ask for more than a memory holds
 
 _CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+Side = Annotated[int, Field(gt=0, le=MAX_SIDE)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -46,9 +47,7 @@ class ImageOptions(BaseModel):
 
     model_config = _CONFIG
 
-    size: Annotated[int, Field(gt=0, le=MAX_SIDE)] | None = (
-        None  # side length in pixels that all images are resized to
-    )
+    size: Side | None = None  # side length in pixels that all images are resized to
     window: Window | None = None  # of DICOM and NIfTI: these values become 0 to 255
     percentiles: Annotated[tuple[Percent, Percent] | None, Field(strict=False)] = None  # or these
     slices: Slices | None = None  # of NIfTI: which slices are images

@@ -9,13 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.datasets.entry import SAFE_NAME
+from harness.datasets.entry import PlainName
 from harness.errors import BenchError
 from harness.files import json_digest, write_json
 from harness.method import Access, Budget, Task
 
 SCHEMA: Literal[1] = 1
-Name = Annotated[str, Field(pattern=f"^{SAFE_NAME.pattern}$")]  # files are called by it
 
 
 class Status(StrEnum):
@@ -35,7 +34,7 @@ class _Facts(BaseModel):
 class MethodFacts(_Facts):
     """The method of a cell, as it ran."""
 
-    name: Name
+    name: Annotated[str, Field(pattern=r"^[^/\x00-\x1f]+$")]  # a file is called by it
     family: str
     version: str
     source_digest: str
@@ -50,7 +49,7 @@ class MethodFacts(_Facts):
 class DatasetFacts(_Facts):
     """The data set of a cell."""
 
-    name: Name
+    name: PlainName
     fingerprint: str
 
 
