@@ -4,10 +4,12 @@ No member may leave the folder, be a link or take the place of another, and the 
 out of proportion to the archive. Nothing in an npz file is unpickled.
 """
 
+import errno
 import lzma
 import math
 import shutil
 import stat
+import struct
 import tokenize
 import zipfile
 import zlib
@@ -30,7 +32,9 @@ DAMAGE = (  # what reading a damaged archive raises, the header of an array incl
     zlib.error,
     lzma.LZMAError,
     tokenize.TokenError,
+    struct.error,
     EOFError,
+    OverflowError,
     RuntimeError,
     ValueError,
 )
@@ -106,7 +110,9 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(archive) as source:
             yield source
-    except DAMAGE as error:
+    except (*DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # the disk is in the way
         reason = " ".join(str(error).split()) or type(error).__name__
         remedy = "correct 'unpack' or the url"
         raise BenchError(f"{archive}: cannot be unpacked ({reason}); {remedy}") from error

@@ -131,17 +131,19 @@ JSON = st.recursive(
     max_leaves=4,
 )
 
+PLACES = [(), ("method",), ("dataset",), ("metrics",), ("metrics", "kappa")]
+
 
 @st.composite
 def forged(draw: st.DrawFn) -> bytes:
     """Replace values of a record by others, of the right kind or not."""
     record = json.loads(records.TEXT)
-    for _ in range(draw(st.integers(1, 3))):
-        place = draw(st.sampled_from([record, record["method"], record["dataset"]]))
-        place[draw(st.sampled_from(list(place)))] = draw(JSON)
-        record.setdefault("method", {}), record.setdefault("dataset", {})
-        if not all(isinstance(record[key], dict) for key in ("method", "dataset")):
-            break
+    for keys in draw(st.lists(st.sampled_from(PLACES), min_size=1, max_size=3)):
+        place = record
+        for key in keys:
+            place = place.get(key) if isinstance(place, dict) else None
+        if isinstance(place, dict) and place:
+            place[draw(st.sampled_from(sorted(place)))] = draw(JSON)
     return json.dumps(record).encode()
 
 
