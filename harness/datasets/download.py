@@ -90,10 +90,11 @@ def _can_stay(download: Download, folder: Path, force: bool) -> bool:
     if not folder.is_dir() or not any(folder.iterdir()):
         return False
     mark = read_json(folder / _MARK)
-    made = isinstance(mark, dict)
-    if not made and force:
-        raise BenchError(f"{folder}: was not made by bench fetch; move it away first")
-    if made and not force and mark.get("checksum") != download.checksum:
+    if not isinstance(mark, dict):
+        if force:
+            raise BenchError(f"{folder}: was not made by bench fetch; move it away first")
+        return True
+    if not force and mark.get("checksum") != download.checksum:
         raise BenchError(f"{folder}: holds another version; replace it by --force")
     return not force
 
