@@ -2,48 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.audit.record import bring_audit
 from harness.board.board import Board, read_boards
 from harness.board.comparison import bring_comparisons
 from harness.board.wording import (
-    P_TITLE,
+    CUTS,
+    CUTS_RULE,
+    CUTS_TITLE,
     audit_line,
     columns,
+    cuts,
     figure_text,
     finding,
+    further_columns,
     headline,
-    p_text,
     rank_text,
     ranking_rule,
 )
 from harness.files import write_text
+from harness.running.looks import bring_looks
 from harness.running.records import Record, RecordStore, Status, unreadable
 
 
 def board_markdown(board: Board) -> str:
     """Return a board as a Markdown section: stable in order and rounding, without times."""
     shown = columns(board, wide=True)
-    tested = [P_TITLE] if board.comparison else []
-    titles = ["rank", "method", *(c.title for c in shown), *tested, "access", "backbone"]
+    further = further_columns(board)
+    titles = ["rank", "method", *(c.title for c in shown), *further, "access", "backbone"]
     lines = [f"## {_text(headline(board))}", ""]
     for said in (audit_line(board), finding(board)):
         lines += [f"**{_text(said)}**", ""] if said else []
     for flag in board.flags:
         lines += [f"> **Note:** {_text(flag)}", ""]
     lines += ["| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
-    for row in board.rows:
+    for number, row in enumerate(board.rows):
         figures = [figure_text(row.metrics.get(c.metric)) for c in shown]
         if row.status is not Status.OK:
             figures = [row.status.value, *[""] * (len(shown) - 1)]
         access = ", ".join(row.access) or "nothing"
-        cells = [rank_text(row), row.method, *figures, *[p_text(row) for _ in tested], access]
-        lines.append("| " + " | ".join(map(_text, [*cells, ", ".join(row.backbones)])) + " |")
+        told = [column[number] for column in further.values()]
+        cells = [rank_text(row), row.method, *figures, *told, access, ", ".join(row.backbones)]
+        lines.append(_line(cells))
     failed = [row for row in board.rows if row.status is not Status.OK]
     lines += ["", *(f"- {_text(row.method)}: {_text(row.reason or '')}" for row in failed)]
-    lines += [_text(ranking_rule(board)), "", f"Data fingerprint `{board.fingerprint[:16]}`.", ""]
+    lines += [
+        _text(ranking_rule(board)),
+        "",
+        *_cuts(board),
+        f"Data fingerprint `{board.fingerprint[:16]}`.",
+        "",
+    ]
     return "\n".join(lines)
+
+
+def _cuts(board: Board) -> list[str]:
+    told = cuts(board)
+    if not told:
+        return []
+    titles = ["method", *(column.title for column in CUTS)]
+    lines = [f"### {CUTS_TITLE}", "", _line(titles), "|" + " --- |" * len(titles)]
+    return [*lines, *(_line([cut.method, *cut.cells]) for cut in told), "", CUTS_RULE, ""]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(map(_text, cells)) + " |"
 
 
 def publish(store: RecordStore, target: Path) -> list[Path]:
@@ -67,6 +92,7 @@ def publish(store: RecordStore, target: Path) -> list[Path]:
             _bring(record, published)
         bring_audit(store.root / dataset, published.root / dataset)
         bring_comparisons(store.root / dataset, published.root / dataset)
+        bring_looks(store.root / dataset, published.root / dataset)
     pages = []
     for dataset in published.datasets():
         boards = read_boards(published, dataset)

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.board.export import board_csv
-from harness.board.wording import WIDE, columns, ranking_rule
+from harness.board.wording import (
+    CUTS,
+    CUTS_RULE,
+    CUTS_TITLE,
+    WIDE,
+    columns,
+    cuts,
+    ranking_rule,
+)
 from harness.method import Budget
 from harness.running.records import Figure, Record, RecordStore
 from harness.site import charts, stages
@@ -80,7 +88,8 @@ class Pages:
     def _of_dataset(self, exhibit: Exhibit) -> Files:
         name = slug(exhibit.name)
         boards = [self._board(number, hung) for number, hung in enumerate(exhibit.boards)]
-        page = self._page("board.html", "../", exhibit=exhibit, boards=boards)
+        cut = {"cut_columns": CUTS, "cuts_title": CUTS_TITLE, "cuts_rule": CUTS_RULE}
+        page = self._page("board.html", "../", exhibit=exhibit, boards=boards, **cut)
         yield f"boards/{name}.html", page
         yield f"datasets/{name}.html", self._page("dataset.html", "../", exhibit=exhibit)
         if exhibit.audit is not None:
@@ -89,7 +98,7 @@ class Pages:
             stem = f"boards/{board_file(hung)}"
             yield f"{stem}.csv", board_csv([hung.board]).encode()
             yield f"{stem}.json", _json(hung.board.as_json())
-            for record in hung.records.values():
+            for record in (run for runs in hung.runs.values() for run in runs):
                 yield record_file(self._store, record), _json(record.model_dump(mode="json"))
             if hung.gallery is not None:
                 yield from ((f"images/{file}", png) for file, png in hung.gallery.files.items())
@@ -119,6 +128,7 @@ class Pages:
             "scores": scores,
             "ladders": ladders,
             "rule": ranking_rule(board),
+            "cuts": cuts(board),
         }
 
     def _method(self, method: Shown) -> bytes:
