@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist, median
 from typing import Any
 
@@ -14,6 +13,7 @@ from harness.audit.record import read_sentence
 from harness.board.comparison import Comparison, Standing, comparison_file, read_comparison
 from harness.board.seeds import by_method, failure, mean_figures, spread
 from harness.method import Access, Budget, Task
+from harness.running.calibration import Calibration, read_calibrations
 from harness.running.looks import count_looks
 from harness.running.records import Figure, Record, RecordStore, Status, unreadable
 
@@ -39,6 +39,7 @@ class Row:
     standing: Standing | None = None  # None: a control, or the answers were not compared
     seeds: tuple[int, ...] = (0,)  # whose mean the figures are
     spread: float | None = None  # sd of the official metric between seeds; None of a single one
+    calibration: Calibration | None = None  # of the very method, on the very data
     looks: int = 1  # at the test split, by all that runs under the method's name
     stands_for: tuple[str, ...] = ()  # variants that are the same with its parameters
 
@@ -52,6 +53,23 @@ class Row:
         if seen is None or unseen is None or seen.low is None or unseen.high is None:
             return None
         return seen.low > unseen.high
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is known of the methods of a board beside their records."""
+
+    comparison: Comparison | None = None
+    looks: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by data and method
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)  # by method
+
+    def calibration(self, record: Record) -> Calibration | None:
+        """Return the calibration of the method as it ran; others are another method's."""
+        held, method = self.calibrations.get(record.method.name), record.method
+        if held is None or held.fingerprint != record.dataset.fingerprint:
+            return None
+        same = (held.source_digest, held.parameters) == (method.source_digest, method.parameters)
+        return held if same else None
 
 
 @dataclass(frozen=True)
@@ -124,6 +142,7 @@ class Board:
                 "access": [access.value for access in row.access],
                 "backbones": list(row.backbones),
                 "seeds": list(row.seeds),
+                "limit_of_detection": row.calibration and row.calibration.as_json(),
                 "spread_between_seeds": row.spread,
                 "looks": row.looks,
                 "rank_in_access": row.standing and row.standing.rank_in_access,
@@ -165,7 +184,11 @@ def read_boards(store: RecordStore, dataset: str) -> list[Board]:
     flags = tuple(f"the record {path.name} cannot be read and is left out" for path in damaged)
     for protocol, budget, records in by_board(everything):
         comparison = read_comparison(comparison_file(folder, protocol, budget))
-        board = make_board(records, comparison, looks)
+    damaged = store.unreadable(dataset)
+    flags = tuple(f"the record {path.name} cannot be read and is left out" for path in damaged)
+    for protocol, budget, records in by_board(everything):
+        comparison = read_comparison(comparison_file(folder, protocol, budget))
+        board = make_board(records, Beside(comparison, looks, read_calibrations(folder, budget)))
         audit = read_sentence(folder, board.fingerprint)
         boards.append(replace(board, audit=audit, flags=(*board.flags, *flags)))
     if damaged and not boards:
@@ -182,25 +205,21 @@ def by_board(records: Iterable[Record]) -> Iterator[tuple[str, Budget, list[Reco
         yield protocol, budget, kinds[protocol, budget]
 
 
-def make_board(
-    records: Sequence[Record],
-    comparison: Comparison | None = None,
-    looks: Mapping[tuple[str, str], int] | None = None,
-) -> Board:
+def make_board(records: Sequence[Record], beside: Beside | None = None) -> Board:
     """Rank the records of one data set, protocol and budget.
 
     Records of another version of the data set than the newest are left out, and it is said.
 
     Args:
         records: of one data set, protocol and budget.
-        comparison: of their answers; one that compares others is not taken.
-        looks: at the test split, by fingerprint and method; ``None`` counts the records.
+        beside: a comparison of other answers is not taken, nor a calibration of other data.
     """
+    known = beside or Beside()
     newest = max(records, key=lambda record: str(record.environment.get("finished", "")))
     fingerprint = newest.dataset.fingerprint
     current = [record for record in records if record.dataset.fingerprint == fingerprint]
+    comparison = known.comparison
     held = comparison if comparison is not None and comparison.covers(current) else None
-    seen = looks if looks is not None else count_looks(Path(), current)
     stale = len(records) - len(current)
     board = Board(
         dataset=newest.dataset.name,
@@ -211,7 +230,7 @@ def make_board(
         flags=(f"{stale} records of another version of the data set are left out",)
         if stale
         else (),
-        rows=tuple(_rows(current, held, seen)),
+        rows=tuple(_rows(current, replace(known, comparison=held))),
         comparison=held,
     )
     return arranged(board)
@@ -231,24 +250,17 @@ def backbone_names(record: Record) -> tuple[str, ...]:
     )
 
 
-def _rows(
-    records: Sequence[Record], comparison: Comparison | None, looks: Mapping[tuple[str, str], int]
-) -> Iterator[Row]:
-    rows = [_row(name, runs, comparison, looks) for name, runs in by_method(records).items()]
+def _rows(records: Sequence[Record], beside: Beside) -> Iterator[Row]:
+    rows = [_row(name, runs, beside) for name, runs in by_method(records).items()]
     official = OFFICIAL[records[0].task]
     for row in rows:
         yield row if row.standing else replace(row, rank=_rank(row, rows, official))
 
 
-def _row(
-    name: str,
-    runs: Sequence[Record],
-    comparison: Comparison | None,
-    looks: Mapping[tuple[str, str], int],
-) -> Row:
+def _row(name: str, runs: Sequence[Record], beside: Beside) -> Row:
     first = runs[0]
     status, reason = failure(runs)
-    standing = comparison.standing(runs) if comparison else None
+    standing = beside.comparison.standing(runs) if beside.comparison else None
     return Row(
         method=name,
         family=first.method.family,
@@ -263,7 +275,8 @@ def _row(
         standing=standing,
         seeds=tuple(run.seed for run in runs),
         spread=spread(runs, OFFICIAL[first.task]),
-        looks=looks.get((first.dataset.fingerprint, first.method.name), 0),
+        looks=beside.looks.get((first.dataset.fingerprint, first.method.name), 1),
+        calibration=beside.calibration(first),
         stands_for=first.method.stands_for,
     )
 

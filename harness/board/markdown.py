@@ -23,6 +23,7 @@ from harness.board.wording import (
     ranking_rule,
 )
 from harness.files import write_text
+from harness.running.calibration import bring_calibrations
 from harness.running.looks import bring_looks
 from harness.running.records import Record, RecordStore, Status, unreadable
 
@@ -92,6 +93,7 @@ def publish(store: RecordStore, target: Path) -> list[Path]:
             _bring(record, published)
         bring_audit(store.root / dataset, published.root / dataset)
         bring_comparisons(store.root / dataset, published.root / dataset)
+        bring_calibrations(store.root / dataset, published.root / dataset)
         bring_looks(store.root / dataset, published.root / dataset)
     pages = []
     for dataset in published.datasets():

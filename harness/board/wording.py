@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from harness.board.board import Board, Row
 from harness.method import Task
+from harness.running.calibration import CLOSE
 from harness.running.records import Figure
+from harness.scoring.detection import Limit, Share
 
 CONTROL = "control"
 FIRST_SHOWN = 0.001  # smallest p that is written out
 IN_ACCESS = "in access"  # rank among methods that use the same
+LIMIT_TITLE = "LoD"  # limit of detection
 P_TITLE = "p"  # of the official metric, corrected for all methods of the board
 
 
@@ -107,11 +110,32 @@ def further_columns(board: Board) -> dict[str, list[str]]:
         found[P_TITLE] = [p_text(row) for row in board.rows]
     if any(row.standing and row.standing.rank_in_access for row in board.rows):
         found[IN_ACCESS] = [_in_access_text(row) for row in board.rows]
+    if any(row.calibration for row in board.rows):
+        found[LIMIT_TITLE] = [_limit_cell(row) for row in board.rows]
     if any(len(row.seeds) > 1 for row in board.rows):
         found["seeds"] = [_seeds_text(row) for row in board.rows]
     if any(row.looks > 1 for row in board.rows):
         found["looks"] = [str(row.looks) for row in board.rows]
     return found
+
+
+def limit_text(limit: Limit) -> str:
+    """Return a limit of detection with its interval; ``>`` the largest share tried, if beyond."""
+    value, low, high = (_reached(limit, end) for end in (limit.value, limit.low, limit.high))
+    return f"{value} [{low}, {high}]"
+
+
+def share_text(share: Share | None) -> str:
+    """Return a share of trials with its interval."""
+    return "" if share is None else f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]"
+
+
+def _reached(limit: Limit, share: float | None) -> str:
+    return f">{limit.largest:.2f}" if share is None else f"{share:.2f}"
+
+
+def _limit_cell(row: Row) -> str:
+    return limit_text(row.calibration.limits[CLOSE]) if row.calibration else ""
 
 
 def _in_access_text(row: Row) -> str:
@@ -222,6 +246,12 @@ def _further(board: Board) -> str:
     further, text = further_columns(board), ""
     if IN_ACCESS in further:
         text += f" {IN_ACCESS}: the rank among methods that use the same."
+    if LIMIT_TITLE in further:
+        text += (
+            f" {LIMIT_TITLE}: limit of detection (bench calibrate), the smallest share of members "
+            "of whom close copies must lie in the pool for AUC to be above chance in 95 % of data "
+            "sets like this one, at 5 % false alarms [interval over redrawn data]."
+        )
     if "seeds" in further:
         text += (
             " seeds: how many there are, and the standard deviation between them; figures and "

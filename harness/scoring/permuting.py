@@ -152,7 +152,7 @@ def _permuted(
     codes = ordered_by_content(sample.codes, sample.truth, *answers)
     order = np.lexsort((*answers, sample.truth, codes))
     codes, truth, given = codes[order], sample.truth[order], answers[:, order]
-    deal = _Deal.of(truth, codes)
+    deal = Deal.of(truth, codes)
     if deal.fixed():
         note = "cannot tell: no two patients of like size are of different classes"
         return Permuted((), None, None, 0, note)
@@ -203,7 +203,7 @@ def _figures(dealt: Ints, answers: Ints, classes: int, chance: bool) -> Floats:
 
 
 @dataclass(frozen=True)
-class _Deal:
+class Deal:
     """What is dealt anew: the class of a patient, or of an image of a patient with several."""
 
     kinds: Ints  # (U,) class of each unit

@@ -64,7 +64,7 @@ def make_table(board: Board, finding: Finding) -> Table:
     lines = tuple(
         replace(
             _line(board, row, shown, scale, row.method in found),
-            further=tuple(Cell(text, text.lstrip("<").partition(" ")[0]) for text in texts),
+            further=tuple(Cell(text, text.lstrip("<>").partition(" ")[0]) for text in texts),
         )
         for row, texts in zip(board.rows, told, strict=True)
     )
