@@ -18,6 +18,7 @@ from harness.running.looks import count_looks
 from harness.running.records import Figure, Record, RecordStore, Status, unreadable
 
 OFFICIAL = {Task.MEMBERSHIP: "kappa", Task.ATTRIBUTION: "accuracy"}
+PUBLISHED = "published"  # the family of rows that others printed
 ALPHA = 0.05
 FEW_GROUPS = 50  # patients behind the figures, below which the board speaks of it
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.audit.record import bring_audit
 from harness.board.board import Board, read_boards
 from harness.board.comparison import bring_comparisons
+from harness.board.published import read_published
+from harness.board.verdicts import Judged, judge, table_of, with_published
 from harness.board.wording import (
     CUTS,
     CUTS_RULE,
@@ -21,6 +23,7 @@ from harness.board.wording import (
     headline,
     rank_text,
     ranking_rule,
+    verdict_lines,
 )
 from harness.files import write_text
 from harness.running.calibration import bring_calibrations
@@ -28,8 +31,13 @@ from harness.running.looks import bring_looks
 from harness.running.records import Record, RecordStore, Status, unreadable
 
 
-def board_markdown(board: Board) -> str:
-    """Return a board as a Markdown section: stable in order and rounding, without times."""
+def board_markdown(board: Board, judged: Sequence[Judged] = ()) -> str:
+    """Return a board as a Markdown section: stable in order and rounding, without times.
+
+    Args:
+        board: with the published runs that were measured on its images.
+        judged: those of them that its methods re-implement.
+    """
     shown = columns(board, wide=True)
     further = further_columns(board)
     titles = ["rank", "method", *(c.title for c in shown), *further, "access", "backbone"]
@@ -53,6 +61,7 @@ def board_markdown(board: Board) -> str:
         _text(ranking_rule(board)),
         "",
         *_cuts(board),
+        *_judged(judged),
         f"Data fingerprint `{board.fingerprint[:16]}`.",
         "",
     ]
@@ -68,15 +77,32 @@ def _cuts(board: Board) -> list[str]:
     return [*lines, *(_line([cut.method, *cut.cells]) for cut in told), "", CUTS_RULE, ""]
 
 
+def _judged(judged: Sequence[Judged]) -> list[str]:
+    if not judged:
+        return []
+    titles = ["published run", "re-implemented by", "verdict"]
+    lines = ["### Published runs and their re-implementations", "", _line(titles)]
+    lines.append("|" + " --- |" * len(titles))
+    return [*lines, *map(_line, verdict_lines(judged)), ""]
+
+
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(map(_text, cells)) + " |"
 
 
-def publish(store: RecordStore, target: Path) -> list[Path]:
+def publish(
+    store: RecordStore, target: Path, comparable: Mapping[str, Sequence[str]] | None = None
+) -> list[Path]:
     """Bring working records to ``target/records`` and write the boards made of them.
 
     A published record is replaced only when the new one differs in more than environment, timing
     and cache, so publishing again without a change gives no difference.
+
+    Args:
+        store: the working records.
+        target: the folder of the leaderboards.
+        comparable: the tables of published runs that were measured on the images of a data set, by
+            its name; none by default.
 
     Returns:
         The pages written.
@@ -97,12 +123,21 @@ def publish(store: RecordStore, target: Path) -> list[Path]:
         bring_looks(store.root / dataset, published.root / dataset)
     pages = []
     for dataset in published.datasets():
-        boards = read_boards(published, dataset)
-        text = f"# {_text(dataset)}\n\n" + "\n".join(map(board_markdown, boards))
+        tables = (comparable or {}).get(dataset, ())
+        boards = [_with_runs(board, tables) for board in read_boards(published, dataset)]
+        text = f"# {_text(dataset)}\n\n" + "\n".join(boards)
         pages.append(target / f"{dataset}.md")
         write_text(pages[-1], text)
     write_text(target / "README.md", _index(published))
     return [*pages, target / "README.md"]
+
+
+def _with_runs(board: Board, tables: Sequence[str]) -> str:
+    if not tables:
+        return board_markdown(board)
+    runs = [run for run in read_published() if table_of(run) in tables]
+    judged = [told for told in judge(runs, [(board, tables)]) if told.row is not None]
+    return board_markdown(with_published(board, runs, tables), judged)
 
 
 def _bring(record: Record, published: RecordStore) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.board.board import Board, Row
+from harness.board.board import PUBLISHED, Board, Row
+from harness.board.verdicts import Judged
 from harness.method import Task
 from harness.running.calibration import CLOSE
 from harness.running.records import Figure
@@ -88,6 +89,8 @@ def rank_text(row: Row) -> str:
     """Return the rank of a row, or what stands in its place."""
     if row.control:
         return CONTROL
+    if row.family == PUBLISHED:
+        return PUBLISHED
     return "–" if row.rank is None else str(row.rank)
 
 
@@ -115,7 +118,7 @@ def further_columns(board: Board) -> dict[str, list[str]]:
     if any(len(row.seeds) > 1 for row in board.rows):
         found["seeds"] = [_seeds_text(row) for row in board.rows]
     if any(row.looks > 1 for row in board.rows):
-        found["looks"] = [str(row.looks) for row in board.rows]
+        found["looks"] = [str(row.looks or "") for row in board.rows]
     return found
 
 
@@ -234,6 +237,11 @@ def ranking_rule(board: Board) -> str:
             " AUC other slice: how often an image that was not used, of a patient of whom another "
             "was, outscores one of a patient who was not used; such images count nowhere else."
         )
+    if any(row.family == PUBLISHED for row in board.rows):
+        text += (
+            " published: as its team or the organisers printed it, measured on these very images; "
+            "its interval takes every image for a patient."
+        )
     text += _further(board)
     for row in board.rows:
         if row.stands_for:
@@ -304,3 +312,15 @@ def _cut_text(row: Row, metric: str) -> str:
     if figure is None or figure.value is None or metric not in ("positive_rate", "kappa_best"):
         return figure_text(figure)
     return f"{figure.value:.3f}"
+
+
+def verdict_lines(judged: Sequence[Judged]) -> list[tuple[str, str, str]]:
+    """Return run, method and verdict of published runs that methods re-implement."""
+    return [
+        (
+            f"{told.run.team}, run {told.run.run} ({told.run.edition})",
+            told.run.method,
+            told.verdict.value,
+        )
+        for told in judged
+    ]

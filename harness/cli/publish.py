@@ -49,7 +49,8 @@ def publish(
         from harness.site.folder import check_folder
 
         check_folder(site)
-    for page in write_pages(store, to):
+    catalogue, _ = open_catalogue(context, datasets)
+    for page in write_pages(store, to, {entry.name: entry.comparable_to for entry in catalogue}):
         typer.echo(page)
     if site is not None:
         _write_site(context, published, store, datasets, site)

@@ -9,6 +9,7 @@ from typing import Any
 from harness.audit.record import read_audit
 from harness.board.board import Board, Row, read_boards
 from harness.board.seeds import by_method
+from harness.board.verdicts import with_published
 from harness.datasets.cases import Case, Protocol, make_cases
 from harness.datasets.dataset import Dataset
 from harness.datasets.entry import Entry
@@ -108,9 +109,13 @@ def read_exhibits(sources: Sources) -> list[Exhibit]:
 
 
 def _exhibit(sources: Sources, name: str) -> Exhibit:
-    boards = read_boards(sources.published, name)
     records = list(sources.published.of(name))
     entry = sources.entries.get(name)
+    tables = entry.comparable_to if entry else ()
+    boards = [
+        with_published(board, sources.runs, tables)
+        for board in read_boards(sources.published, name)
+    ]
     dataset, why_not = _open(sources, entry, records)
     hung = tuple(_hang(sources, board, records, dataset, why_not) for board in boards)
     return Exhibit(name, boards[0].task, entry, dataset, hung)
@@ -144,7 +149,7 @@ def _hang(
     own = by_method(
         r for r in records if (r.protocol, r.method.budget, r.dataset.fingerprint) == kind
     )
-    runs = {row.method: own[row.method] for row in board.rows}
+    runs = {row.method: own[row.method] for row in board.rows if row.method in own}
     ordered = {name: found[0] for name, found in runs.items()}
     if dataset is not None and dataset.fingerprint != board.fingerprint:
         dataset, why_not = None, OTHER_DATA

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.board.export import board_csv
+from harness.board.verdicts import judge
 from harness.board.wording import (
     CUTS,
     CUTS_RULE,
@@ -21,6 +22,7 @@ from harness.method import Budget
 from harness.running.records import Figure, Record, RecordStore
 from harness.site import charts, stages
 from harness.site.charts import Chart
+from harness.site.doses import dose_response
 from harness.site.exhibit import Exhibit, Hung
 from harness.site.finding import chance_level
 from harness.site.ladder import find_ladders
@@ -49,8 +51,10 @@ class Pages:
         self._templates = templates()
         self._store = sources.published
         self._exhibits = exhibits
-        self._methods = gather(exhibits, sources)
         boards = [hung.board for exhibit in exhibits for hung in exhibit.boards]
+        tables = [e.entry.comparable_to if e.entry else () for e in exhibits for _ in e.boards]
+        self._judged = tuple(judge(sources.runs, list(zip(boards, tables, strict=True))))
+        self._methods = gather(exhibits, sources, self._judged)
         self._ladders = find_ladders(boards)
 
     def all(self) -> Files:
@@ -77,6 +81,8 @@ class Pages:
         ]
         yield "index.html", self._page("index.html", "", rows=rows, ladders=drawn)
         yield "methods.html", self._page("methods.html", "", methods=self._methods)
+        known = {method.name for method in self._methods}
+        yield "published.html", self._page("published.html", "", judged=self._judged, known=known)
         yield "reading.html", self._page("reading.html", "")
 
     def _by_task(self) -> dict[str, list[Hung]]:
@@ -152,7 +158,13 @@ class Pages:
                 histogram = charts.histogram(name, outcome)
                 pair = Drawn(f"roc-{n}", "ROC", roc), Drawn(f"scores-{n}", "Scores", histogram)
                 curves.append((result, pair))
+        doses = [
+            (result, Drawn(f"dose-{n}", result.hung.board.dataset, dose_response(calibration)))
+            for n, result in enumerate(method.results)
+            if (calibration := result.row.calibration) is not None
+        ]
         content = {"method": method, "columns": shown, "rows": rows, "ladders": ladders}
+        content |= {"doses": doses}
         content |= {"curves": curves, "parameters": _parameters(method)}
         return self._page("method.html", "../", **content)
 
