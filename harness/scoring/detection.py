@@ -150,7 +150,7 @@ def _widening(draws: int) -> float:
 
 def _limit(planted: Floats, blank: Floats, shares: Sequence[float]) -> float:
     """Return the limit of z (D, S) at S shares and of blank ones; infinity if not reached."""
-    from sklearn.isotonic import isotonic_regression
+    from scipy.optimize import isotonic_regression
 
     groups = [blank, *planted.T]
     squares = sum(float(((z - z.mean()) ** 2).sum()) for z in groups if z.size)
@@ -158,7 +158,7 @@ def _limit(planted: Floats, blank: Floats, shares: Sequence[float]) -> float:
     target = POINT * (1 + np.sqrt(squares / freedom))
     counts = np.array([max(z.size, 1) for z in groups], float)
     means = [z.mean() if z.size else 0.0 for z in groups]
-    rising = isotonic_regression(np.array(means), sample_weight=counts)
+    rising = isotonic_regression(means, weights=counts).x
     places = np.array([0.0, *shares])
     if rising[-1] < target:
         return float("inf")
