@@ -185,10 +185,6 @@ def read_boards(store: RecordStore, dataset: str) -> list[Board]:
     flags = tuple(f"the record {path.name} cannot be read and is left out" for path in damaged)
     for protocol, budget, records in by_board(everything):
         comparison = read_comparison(comparison_file(folder, protocol, budget))
-    damaged = store.unreadable(dataset)
-    flags = tuple(f"the record {path.name} cannot be read and is left out" for path in damaged)
-    for protocol, budget, records in by_board(everything):
-        comparison = read_comparison(comparison_file(folder, protocol, budget))
         board = make_board(records, Beside(comparison, looks, read_calibrations(folder, budget)))
         audit = read_sentence(folder, board.fingerprint)
         boards.append(replace(board, audit=audit, flags=(*board.flags, *flags)))
