@@ -60,6 +60,8 @@ def _look(record: Record) -> Look | None:
 
 def _noted(folder: Path) -> set[Look]:
     path = folder / LOOKS
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    lines = (
+        path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    )
     looks = (line.split(" ") for line in lines)
     return {(look[0], look[1], look[2]) for look in looks if len(look) == 3}
