@@ -28,7 +28,8 @@ from harness.running.records import (
 )
 from harness.site.sources import Sources
 
-EVIL = "<script>alert(1)</script>"
+EVIL = "<img src=x onerror=alert(1)>"  # a name, which holds no slash
+SCRIPT = "<script>alert(1)</script>"
 FOLDERS = {"train/generated": 24, "train/used": 12, "train/not_used": 12, "test/generated": 24,
            "test/unknown": 24}  # fmt: skip
 ENTRY = """
@@ -133,13 +134,13 @@ class World:
         self.write(record(name, "guesses", 0.0, **facts))
         self.write(record(name, "blind", 0.1, control=True, **facts))
         self.write(record(name, EVIL, 0.05, **facts), "evil")
-        reason = f"ValueError: {EVIL}"
+        reason = f"ValueError: {SCRIPT}"
         self.write(
             record(name, "fails", 0.0, metrics={}, status=Status.FAILED, reason=reason, **facts)
         )
-        line = {"check": "files", "level": "fine", "result": EVIL, "meaning": "m"}
+        line = {"check": "files", "level": "fine", "result": SCRIPT, "meaning": "m"}
         line["examples"] = self.names  # which no page may show
-        verdict = {"verdict": "sound", "sentence": f"sound: {EVIL}", "findings": [line]}
+        verdict = {"verdict": "sound", "sentence": f"sound: {SCRIPT}", "findings": [line]}
         write_audit(self.published.root / name, dataset.fingerprint, verdict)
 
 

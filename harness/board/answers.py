@@ -16,27 +16,31 @@ from numpy.typing import NDArray
 from harness.datasets.cases import Case, Protocol, make_cases
 from harness.datasets.dataset import Dataset
 from harness.method import Task
-from harness.running.records import Record
+from harness.running.records import Record, method_name
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """The answers of M methods to the same N questions, ordered by the images' pixels.
+    """The answers of R runs to the same N questions, ordered by the images' pixels.
 
     Attributes:
-        names: of the M files of answers.
+        names: of the R files of answers.
+        rows: the row of the board that each run belongs to; seeds of a method share one.
+        accesses: what each run's method uses, in words.
         digests: SHA-256 of each file, in hex.
         task: of the data set.
         classes: number of classes C.
         truth: (N,) int64 class of each image.
         groups: (N,) the patient of each image.
         apart: (N,) bool, other slices of patients of whom another was used; scored apart.
-        folds: (M, N) int64, the case of each image; in cross-validation the seed decides it.
-        labels: (M, N) int64.
-        scores: (M, N) float64, or (M, N, C) of an attribution.
+        folds: (R, N) int64, the case of each image; in cross-validation the seed decides it.
+        labels: (R, N) int64.
+        scores: (R, N) float64, or (R, N, C) of an attribution.
     """
 
     names: tuple[str, ...]
+    rows: tuple[str, ...]
+    accesses: tuple[str, ...]
     digests: tuple[str, ...]
     task: Task
     classes: int
@@ -46,6 +50,15 @@ class Answers:
     folds: NDArray[np.int64]
     labels: NDArray[np.int64]
     scores: NDArray[np.float64]
+
+    @property
+    def methods(self) -> NDArray[np.intp]:
+        """The number of the row that each run belongs to, (R,)."""
+        return np.unique(self.rows, return_inverse=True)[1]
+
+    def of_access(self, access: str) -> NDArray[np.intp]:
+        """Return which runs are of methods that use just that."""
+        return np.flatnonzero(np.array(self.accesses) == access)
 
 
 def read_answers(folder: Path, records: Iterable[Record], dataset: Dataset) -> Answers | None:
@@ -67,21 +80,23 @@ def read_answers(folder: Path, records: Iterable[Record], dataset: Dataset) -> A
         questions = asked(Protocol(record.protocol), record.seed)
         answered = read_predictions(folder, record, questions.cases)
         if answered is not None:
-            found.append((record.predictions, questions, answered[questions.order]))
+            found.append((record, record.predictions, questions, answered[questions.order]))
     if not found:
         return None
-    first = found[0][1]
+    first = found[0][2]
     values = np.stack([answered for *_, answered in found])
     task = dataset.entry.task
     return Answers(
-        names=tuple(facts.path for facts, *_ in found),
-        digests=tuple(facts.sha256 for facts, *_ in found),
+        names=tuple(facts.path for _, facts, *_ in found),
+        rows=tuple(method_name(record) for record, *_ in found),
+        accesses=tuple(", ".join(sorted(record.method.access)) for record, *_ in found),
+        digests=tuple(facts.sha256 for _, facts, *_ in found),
         task=task,
         classes=len(dataset.classes),
         truth=first.gather(lambda case: case.truth),
         groups=first.gather(lambda case: case.question_groups),
         apart=first.gather(lambda case: case.apart),
-        folds=np.stack([questions.folds for _, questions, _ in found]),
+        folds=np.stack([questions.folds for *_, questions, _ in found]),
         labels=values[..., 0].astype(np.int64),
         scores=values[..., 1] if task is Task.MEMBERSHIP else values[..., 1:],
     )

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist, median
 from typing import Any
 
 from harness.audit.record import read_sentence
 from harness.board.comparison import Comparison, Standing, comparison_file, read_comparison
+from harness.board.seeds import by_method, failure, mean_figures, spread
 from harness.method import Access, Budget, Task
+from harness.running.calibration import Calibration, read_calibrations
+from harness.running.looks import count_looks
 from harness.running.records import Figure, Record, RecordStore, Status, unreadable
 
 OFFICIAL = {Task.MEMBERSHIP: "kappa", Task.ATTRIBUTION: "accuracy"}
+PUBLISHED = "published"  # the family of rows that others printed
 ALPHA = 0.05
 FEW_GROUPS = 50  # patients behind the figures, below which the board speaks of it
 
@@ -23,7 +27,7 @@ FEW_GROUPS = 50  # patients behind the figures, below which the board speaks of 
 class Row:
     """One method variant on a board."""
 
-    method: str  # with the parameters that were changed and, if not 0, the seed
+    method: str  # with the parameters that were changed and a single seed that is not 0
     family: str
     control: bool
     status: Status
@@ -34,6 +38,10 @@ class Row:
     metrics: dict[str, Figure]
     seconds: float
     standing: Standing | None = None  # None: a control, or the answers were not compared
+    seeds: tuple[int, ...] = (0,)  # whose mean the figures are
+    spread: float | None = None  # sd of the official metric between seeds; None of a single one
+    calibration: Calibration | None = None  # of the very method, on the very data
+    looks: int = 1  # at the test split, by all that runs under the method's name
     stands_for: tuple[str, ...] = ()  # variants that are the same with its parameters
 
     @property
@@ -46,6 +54,23 @@ class Row:
         if seen is None or unseen is None or seen.low is None or unseen.high is None:
             return None
         return seen.low > unseen.high
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is known of the methods of a board beside their records."""
+
+    comparison: Comparison | None = None
+    looks: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by data and method
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)  # by method
+
+    def calibration(self, record: Record) -> Calibration | None:
+        """Return the calibration of the method as it ran; others are another method's."""
+        held, method = self.calibrations.get(record.method.name), record.method
+        if held is None or held.fingerprint != record.dataset.fingerprint:
+            return None
+        same = (held.source_digest, held.parameters) == (method.source_digest, method.parameters)
+        return held if same else None
 
 
 @dataclass(frozen=True)
@@ -117,6 +142,11 @@ class Board:
                 "rank": row.rank,
                 "access": [access.value for access in row.access],
                 "backbones": list(row.backbones),
+                "seeds": list(row.seeds),
+                "limit_of_detection": row.calibration and row.calibration.as_json(),
+                "spread_between_seeds": row.spread,
+                "looks": row.looks,
+                "rank_in_access": row.standing and row.standing.rank_in_access,
                 "metrics": {name: figure.model_dump() for name, figure in row.metrics.items()},
                 "seconds": row.seconds,
                 "p": row.standing and row.standing.p,
@@ -148,12 +178,14 @@ def read_boards(store: RecordStore, dataset: str) -> list[Board]:
         BenchError: none can be read.
     """
     folder = store.root / dataset
+    everything = list(store.of(dataset))
+    looks = count_looks(folder, everything)
     boards = []
     damaged = store.unreadable(dataset)
     flags = tuple(f"the record {path.name} cannot be read and is left out" for path in damaged)
-    for protocol, budget, records in by_board(store.of(dataset)):
+    for protocol, budget, records in by_board(everything):
         comparison = read_comparison(comparison_file(folder, protocol, budget))
-        board = make_board(records, comparison)
+        board = make_board(records, Beside(comparison, looks, read_calibrations(folder, budget)))
         audit = read_sentence(folder, board.fingerprint)
         boards.append(replace(board, audit=audit, flags=(*board.flags, *flags)))
     if damaged and not boards:
@@ -170,19 +202,20 @@ def by_board(records: Iterable[Record]) -> Iterator[tuple[str, Budget, list[Reco
         yield protocol, budget, kinds[protocol, budget]
 
 
-def make_board(records: Sequence[Record], comparison: Comparison | None = None) -> Board:
+def make_board(records: Sequence[Record], beside: Beside | None = None) -> Board:
     """Rank the records of one data set, protocol and budget.
 
     Records of another version of the data set than the newest are left out, and it is said.
 
     Args:
         records: of one data set, protocol and budget.
-        comparison: of their answers; one that compares others is not taken.
+        beside: a comparison of other answers is not taken, nor a calibration of other data.
     """
+    known = beside or Beside()
     newest = max(records, key=lambda record: str(record.environment.get("finished", "")))
     fingerprint = newest.dataset.fingerprint
     current = [record for record in records if record.dataset.fingerprint == fingerprint]
-    official = OFFICIAL[newest.task]
+    comparison = known.comparison
     held = comparison if comparison is not None and comparison.covers(current) else None
     stale = len(records) - len(current)
     board = Board(
@@ -194,7 +227,7 @@ def make_board(records: Sequence[Record], comparison: Comparison | None = None) 
         flags=(f"{stale} records of another version of the data set are left out",)
         if stale
         else (),
-        rows=tuple(_row(record, current, official, held) for record in current),
+        rows=tuple(_rows(current, replace(known, comparison=held))),
         comparison=held,
     )
     return arranged(board)
@@ -214,41 +247,43 @@ def backbone_names(record: Record) -> tuple[str, ...]:
     )
 
 
-def row_name(record: Record) -> str:
-    """Return what a board calls a record: the method, what was changed and, if not 0, the seed."""
-    changes = ", ".join(f"{key}={value}" for key, value in sorted(record.method.changed.items()))
-    seed = f" seed {record.seed}" if record.seed else ""
-    return record.method.name + (f" [{changes}]" if changes else "") + seed
+def _rows(records: Sequence[Record], beside: Beside) -> Iterator[Row]:
+    rows = [_row(name, runs, beside) for name, runs in by_method(records).items()]
+    official = OFFICIAL[records[0].task]
+    for row in rows:
+        yield row if row.standing else replace(row, rank=_rank(row, rows, official))
 
 
-def _row(
-    record: Record, others: Sequence[Record], official: str, comparison: Comparison | None
-) -> Row:
-    method = record.method
-    standing = comparison.standing(record) if comparison else None
-    rank = standing.rank if standing else _rank(record, others, official)
+def _row(name: str, runs: Sequence[Record], beside: Beside) -> Row:
+    first = runs[0]
+    status, reason = failure(runs)
+    standing = beside.comparison.standing(runs) if beside.comparison else None
     return Row(
-        method=row_name(record),
-        family=method.family,
-        control=method.control,
-        status=record.status,
-        reason=record.reason,
-        rank=rank,
-        access=method.access,
-        backbones=backbone_names(record),
-        metrics=record.metrics,
-        seconds=record.timing.get("seconds", 0.0),
+        method=name,
+        family=first.method.family,
+        control=first.method.control,
+        status=status,
+        reason=reason,
+        rank=standing.rank if standing else None,
+        access=first.method.access,
+        backbones=backbone_names(first),
+        metrics=mean_figures(runs) | (standing.thresholds if standing else {}),
+        seconds=sum(run.timing.get("seconds", 0.0) for run in runs) / len(runs),
         standing=standing,
-        stands_for=method.stands_for,
+        seeds=tuple(run.seed for run in runs),
+        spread=spread(runs, OFFICIAL[first.task]),
+        looks=beside.looks.get((first.dataset.fingerprint, first.method.name), 1),
+        calibration=beside.calibration(first),
+        stands_for=first.method.stands_for,
     )
 
 
-def _rank(record: Record, others: Iterable[Record], official: str) -> int | None:
+def _rank(row: Row, others: Iterable[Row], official: str) -> int | None:
     """Return 1 + the number of methods whose interval lies wholly above this one's."""
-    figure = record.metrics.get(official)
-    if record.method.control or figure is None or figure.high is None:
+    figure = row.metrics.get(official)
+    if row.control or figure is None or figure.high is None:
         return None
-    rivals = [other.metrics.get(official) for other in others if not other.method.control]
+    rivals = [other.metrics.get(official) for other in others if not other.control]
     lows = [rival.low for rival in rivals if rival is not None and rival.low is not None]
     return 1 + sum(low > figure.high for low in lows)
 

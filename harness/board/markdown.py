@@ -2,55 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.audit.record import bring_audit
 from harness.board.board import Board, read_boards
 from harness.board.comparison import bring_comparisons
+from harness.board.published import read_published
+from harness.board.verdicts import Judged, judge, table_of, with_published
 from harness.board.wording import (
-    P_TITLE,
+    CUTS,
+    CUTS_RULE,
+    CUTS_TITLE,
     audit_line,
     columns,
+    cuts,
     figure_text,
     finding,
+    further_columns,
     headline,
-    p_text,
     rank_text,
     ranking_rule,
+    verdict_lines,
 )
 from harness.files import write_text
+from harness.running.calibration import bring_calibrations
+from harness.running.looks import bring_looks
 from harness.running.records import Record, RecordStore, Status, unreadable
 
 
-def board_markdown(board: Board) -> str:
-    """Return a board as a Markdown section: stable in order and rounding, without times."""
+def board_markdown(board: Board, judged: Sequence[Judged] = ()) -> str:
+    """Return a board as a Markdown section: stable in order and rounding, without times.
+
+    Args:
+        board: with the published runs that were measured on its images.
+        judged: those of them that its methods re-implement.
+    """
     shown = columns(board, wide=True)
-    tested = [P_TITLE] if board.comparison else []
-    titles = ["rank", "method", *(c.title for c in shown), *tested, "access", "backbone"]
+    further = further_columns(board)
+    titles = ["rank", "method", *(c.title for c in shown), *further, "access", "backbone"]
     lines = [f"## {_text(headline(board))}", ""]
     for said in (audit_line(board), finding(board)):
         lines += [f"**{_text(said)}**", ""] if said else []
     for flag in board.flags:
         lines += [f"> **Note:** {_text(flag)}", ""]
     lines += ["| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
-    for row in board.rows:
+    for number, row in enumerate(board.rows):
         figures = [figure_text(row.metrics.get(c.metric)) for c in shown]
         if row.status is not Status.OK:
             figures = [row.status.value, *[""] * (len(shown) - 1)]
         access = ", ".join(row.access) or "nothing"
-        cells = [rank_text(row), row.method, *figures, *[p_text(row) for _ in tested], access]
-        lines.append("| " + " | ".join(map(_text, [*cells, ", ".join(row.backbones)])) + " |")
+        told = [column[number] for column in further.values()]
+        cells = [rank_text(row), row.method, *figures, *told, access, ", ".join(row.backbones)]
+        lines.append(_line(cells))
     failed = [row for row in board.rows if row.status is not Status.OK]
     lines += ["", *(f"- {_text(row.method)}: {_text(row.reason or '')}" for row in failed)]
-    lines += [_text(ranking_rule(board)), "", f"Data fingerprint `{board.fingerprint[:16]}`.", ""]
+    lines += [
+        _text(ranking_rule(board)),
+        "",
+        *_cuts(board),
+        *_judged(judged),
+        f"Data fingerprint `{board.fingerprint[:16]}`.",
+        "",
+    ]
     return "\n".join(lines)
 
 
-def publish(store: RecordStore, target: Path) -> list[Path]:
+def _cuts(board: Board) -> list[str]:
+    told = cuts(board)
+    if not told:
+        return []
+    titles = ["method", *(column.title for column in CUTS)]
+    lines = [f"### {CUTS_TITLE}", "", _line(titles), "|" + " --- |" * len(titles)]
+    return [*lines, *(_line([cut.method, *cut.cells]) for cut in told), "", CUTS_RULE, ""]
+
+
+def _judged(judged: Sequence[Judged]) -> list[str]:
+    if not judged:
+        return []
+    titles = ["published run", "re-implemented by", "verdict"]
+    lines = ["### Published runs and their re-implementations", "", _line(titles)]
+    lines.append("|" + " --- |" * len(titles))
+    return [*lines, *map(_line, verdict_lines(judged)), ""]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(map(_text, cells)) + " |"
+
+
+def publish(
+    store: RecordStore, target: Path, comparable: Mapping[str, Sequence[str]] | None = None
+) -> list[Path]:
     """Bring working records to ``target/records`` and write the boards made of them.
 
     A published record is replaced only when the new one differs in more than environment, timing
     and cache, so publishing again without a change gives no difference.
+
+    Args:
+        store: the working records.
+        target: the folder of the leaderboards.
+        comparable: the tables of published runs that were measured on the images of a data set, by
+            its name; none by default.
 
     Returns:
         The pages written.
@@ -67,14 +119,25 @@ def publish(store: RecordStore, target: Path) -> list[Path]:
             _bring(record, published)
         bring_audit(store.root / dataset, published.root / dataset)
         bring_comparisons(store.root / dataset, published.root / dataset)
+        bring_calibrations(store.root / dataset, published.root / dataset)
+        bring_looks(store.root / dataset, published.root / dataset)
     pages = []
     for dataset in published.datasets():
-        boards = read_boards(published, dataset)
-        text = f"# {_text(dataset)}\n\n" + "\n".join(map(board_markdown, boards))
+        tables = (comparable or {}).get(dataset, ())
+        boards = [_with_runs(board, tables) for board in read_boards(published, dataset)]
+        text = f"# {_text(dataset)}\n\n" + "\n".join(boards)
         pages.append(target / f"{dataset}.md")
         write_text(pages[-1], text)
     write_text(target / "README.md", _index(published))
     return [*pages, target / "README.md"]
+
+
+def _with_runs(board: Board, tables: Sequence[str]) -> str:
+    if not tables:
+        return board_markdown(board)
+    runs = [run for run in read_published() if table_of(run) in tables]
+    judged = [told for told in judge(runs, [(board, tables)]) if told.row is not None]
+    return board_markdown(with_published(board, runs, tables), judged)
 
 
 def _bring(record: Record, published: RecordStore) -> None:

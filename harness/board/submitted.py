@@ -70,6 +70,8 @@ def _answers(dataset: Dataset, case: Case, runs: Mapping[str, RunFile]) -> Answe
     labels = np.array([[run.labels[image] for image in asked] for run in runs.values()], np.int64)
     return Answers(
         names=tuple(runs),
+        rows=tuple(runs),
+        accesses=("",) * len(runs),
         digests=tuple(hashlib.sha256(row.tobytes()).hexdigest() for row in labels),
         task=dataset.entry.task,
         classes=len(dataset.classes),

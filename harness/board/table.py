@@ -13,13 +13,12 @@ from rich.text import Text
 from harness.board.board import Board, Row
 from harness.board.wording import (
     CONTROL,
-    P_TITLE,
     audit_line,
     columns,
     figure_text,
     finding,
+    further_columns,
     headline,
-    p_text,
     rank_text,
     ranking_rule,
 )
@@ -42,9 +41,9 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
     shown = columns(board, wide=wide)
     for column in shown:
         table.add_column(column.title, justify="right", no_wrap=True)
-    tested = wide and board.comparison is not None
-    if tested:
-        table.add_column(P_TITLE, justify="right", no_wrap=True)
+    further = further_columns(board) if wide else {}
+    for title in further:
+        table.add_column(title, justify="right", no_wrap=True)
     if wide:
         table.add_column("access")
         table.add_column("backbone", no_wrap=True)
@@ -54,7 +53,7 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
         cells = [_cell(row.metrics.get(column.metric), short=column.short) for column in shown]
         if row.status is not Status.OK:
             cells = [Text(row.status.value, "red"), *[Text("")] * (len(cells) - 1)]
-        extra = [p_text(row)] if tested else []
+        extra = [column[position] for column in further.values()]
         extra += [", ".join(row.access) or "nothing", _names(row)] if wide else []
         name = row.method if wide else fill(row.method, NARROW_NAME)  # breaks at hyphens
         table.add_row(rank_text(row), escape(name), *cells, *map(escape, extra))

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.board.board import Board, Row
+from harness.board.board import PUBLISHED, Board, Row
+from harness.board.verdicts import Judged
 from harness.method import Task
+from harness.running.calibration import CLOSE
 from harness.running.records import Figure
+from harness.scoring.detection import Limit, Share
 
 CONTROL = "control"
 FIRST_SHOWN = 0.001  # smallest p that is written out
+IN_ACCESS = "in access"  # rank among methods that use the same
+LIMIT_TITLE = "LoD"  # limit of detection
 P_TITLE = "p"  # of the official metric, corrected for all methods of the board
 
 
@@ -84,6 +89,8 @@ def rank_text(row: Row) -> str:
     """Return the rank of a row, or what stands in its place."""
     if row.control:
         return CONTROL
+    if row.family == PUBLISHED:
+        return PUBLISHED
     return "–" if row.rank is None else str(row.rank)
 
 
@@ -93,6 +100,54 @@ def p_text(row: Row) -> str:
         return ""
     p = row.standing.adjusted
     return f"{p:.3f}" if p >= FIRST_SHOWN else f"<{FIRST_SHOWN}"
+
+
+def further_columns(board: Board) -> dict[str, list[str]]:
+    """Return what a board tells beside its figures, by title, a text for each row.
+
+    Each only where there is something to tell: p values and ranks in access of a comparison, seeds
+    where there are several, looks where there was more than one.
+    """
+    found = {}
+    if board.comparison is not None:
+        found[P_TITLE] = [p_text(row) for row in board.rows]
+    if any(row.standing and row.standing.rank_in_access for row in board.rows):
+        found[IN_ACCESS] = [_in_access_text(row) for row in board.rows]
+    if any(row.calibration for row in board.rows):
+        found[LIMIT_TITLE] = [_limit_cell(row) for row in board.rows]
+    if any(len(row.seeds) > 1 for row in board.rows):
+        found["seeds"] = [_seeds_text(row) for row in board.rows]
+    if any(row.looks > 1 for row in board.rows):
+        found["looks"] = [str(row.looks or "") for row in board.rows]
+    return found
+
+
+def limit_text(limit: Limit) -> str:
+    """Return a limit of detection with its interval; ``>`` the largest share tried, if beyond."""
+    value, low, high = (_reached(limit, end) for end in (limit.value, limit.low, limit.high))
+    return f"{value} [{low}, {high}]"
+
+
+def share_text(share: Share | None) -> str:
+    """Return a share of trials with its interval."""
+    return "" if share is None else f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]"
+
+
+def _reached(limit: Limit, share: float | None) -> str:
+    return f">{limit.largest:.2f}" if share is None else f"{share:.2f}"
+
+
+def _limit_cell(row: Row) -> str:
+    return limit_text(row.calibration.limits[CLOSE]) if row.calibration else ""
+
+
+def _in_access_text(row: Row) -> str:
+    rank = row.standing and row.standing.rank_in_access
+    return "" if rank is None else str(rank)
+
+
+def _seeds_text(row: Row) -> str:
+    return str(len(row.seeds)) + ("" if row.spread is None else f" (sd {row.spread:.3f})")
 
 
 def finding(board: Board) -> str:
@@ -182,7 +237,90 @@ def ranking_rule(board: Board) -> str:
             " AUC other slice: how often an image that was not used, of a patient of whom another "
             "was, outscores one of a patient who was not used; such images count nowhere else."
         )
+    if any(row.family == PUBLISHED for row in board.rows):
+        text += (
+            " published: as its team or the organisers printed it, measured on these very images; "
+            "its interval takes every image for a patient."
+        )
+    text += _further(board)
     for row in board.rows:
         if row.stands_for:
             text += f" {row.method} is at this budget also {', '.join(row.stands_for)}."
     return text
+
+
+def _further(board: Board) -> str:
+    """Explain the further columns, but for p."""
+    further, text = further_columns(board), ""
+    if IN_ACCESS in further:
+        text += f" {IN_ACCESS}: the rank among methods that use the same."
+    if LIMIT_TITLE in further:
+        text += (
+            f" {LIMIT_TITLE}: limit of detection (bench calibrate), the smallest share of members "
+            "of whom close copies must lie in the pool for AUC to be above chance in 95 % of data "
+            "sets like this one, at 5 % false alarms [interval over redrawn data]."
+        )
+    if "seeds" in further:
+        text += (
+            " seeds: how many there are, and the standard deviation between them; figures and "
+            "intervals are means over the seeds."
+        )
+    if "looks" in further:
+        text += (
+            " looks: how often answers of the method to these questions were scored, with other "
+            "seeds, parameters or versions of its source, too; who looks often finds by luck."
+        )
+    return text
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A row's kappa at several thresholds, in words."""
+
+    method: str
+    cells: tuple[str, ...]  # one for each of ``CUTS``
+
+
+CUTS = (
+    Column("positive_rate", "called used"),
+    Column("kappa", "own threshold"),
+    Column("kappa_common", "common rule"),
+    Column("kappa_prior", "training prior (transductive)"),
+    Column("kappa_best", "best (oracle)"),
+)
+CUTS_TITLE = "Kappa at other thresholds"
+CUTS_RULE = (
+    "called used: the share of the images, at the method's own threshold. Common rule: the "
+    "threshold that is best for the labelled training reals, each scored in cross-validation "
+    "(bench run --protocol cv; empty without it). Training prior: as large a share is called used "
+    "as was used among the training reals, which looks at all questions together. Best: chosen "
+    "with the truth, what no method can know; it has no interval."
+)
+
+
+def cuts(board: Board) -> tuple[Cut, ...]:
+    """Return the methods' kappa at thresholds that are the same rule for all; none if unknown."""
+    return tuple(
+        Cut(row.method, tuple(_cut_text(row, column.metric) for column in CUTS))
+        for row in board.rows
+        if "kappa_prior" in row.metrics
+    )
+
+
+def _cut_text(row: Row, metric: str) -> str:
+    figure = row.metrics.get(metric)
+    if figure is None or figure.value is None or metric not in ("positive_rate", "kappa_best"):
+        return figure_text(figure)
+    return f"{figure.value:.3f}"
+
+
+def verdict_lines(judged: Sequence[Judged]) -> list[tuple[str, str, str]]:
+    """Return run, method and verdict of published runs that methods re-implement."""
+    return [
+        (
+            f"{told.run.team}, run {told.run.run} ({told.run.edition})",
+            told.run.method,
+            told.verdict.value,
+        )
+        for told in judged
+    ]

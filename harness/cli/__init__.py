@@ -10,6 +10,7 @@ from harness import __version__
 from harness.cli import (
     board,
     cache,
+    calibrate,
     check,
     compare,
     fetch,
@@ -63,6 +64,7 @@ app.command("check")(check.check)
 app.command("submit")(submit.submit)
 app.command("score")(score.score)
 app.command("power")(power.power)
+app.command("calibrate")(calibrate.calibrate)
 app.add_typer(forge.app, name="forge")
 app.add_typer(cache.app, name="cache")
 app.add_typer(plugin.app, name="plugin")

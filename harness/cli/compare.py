@@ -29,8 +29,10 @@ TITLES = {"kappa": "kappa", "auc": "AUC", "accuracy": "accuracy"}
 
 def compare(
     context: typer.Context,
-    first: Annotated[str, typer.Argument(help="A row of the board, as the board names it.")],
-    second: Annotated[str, typer.Argument(help="Another row of it.")],
+    first: Annotated[
+        str, typer.Argument(help="A method as the board names it; a seed that is not 0 follows.")
+    ],
+    second: Annotated[str, typer.Argument(help="Another one.")],
     dataset: Annotated[
         str, typer.Option("-d", "--dataset", help="The data set that both answered, or its folder.")
     ],
@@ -70,9 +72,9 @@ def compare(
 
 
 def _find(wanted: str, records: list[Record], dataset: str) -> Record:
-    from harness.board.board import row_name
+    from harness.running.records import run_name
 
-    named = {row_name(record): record for record in records}
+    named = {run_name(record): record for record in records}
     if wanted not in named:
         hint = did_you_mean(wanted, list(named))
         raise BenchError(

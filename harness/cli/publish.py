@@ -11,6 +11,8 @@ from harness.cli.options import DatasetFiles, ResultsFolder, open_catalogue, ope
 from harness.errors import BenchError
 
 if TYPE_CHECKING:
+    from harness.datasets.catalogue import Catalogue
+    from harness.plugins import Trusted
     from harness.running.records import RecordStore
 
 
@@ -49,17 +51,18 @@ def publish(
         from harness.site.folder import check_folder
 
         check_folder(site)
-    for page in write_pages(store, to):
+    catalogue, trusted = open_catalogue(context, datasets)
+    for page in write_pages(store, to, {entry.name: entry.comparable_to for entry in catalogue}):
         typer.echo(page)
     if site is not None:
-        _write_site(context, published, store, datasets, site)
+        _write_site(catalogue, trusted, published, store, site)
 
 
 def _write_site(
-    context: typer.Context,
+    catalogue: Catalogue,
+    trusted: Trusted,
     published: RecordStore,
     working: RecordStore,
-    datasets: list[Path] | None,
     folder: Path,
 ) -> None:
     from rich.console import Console
@@ -70,7 +73,6 @@ def _write_site(
     from harness.site.site import write_site
     from harness.site.sources import Sources
 
-    catalogue, trusted = open_catalogue(context, datasets)
     recipes = trusted.recipes()
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     sources = Sources(

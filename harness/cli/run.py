@@ -54,7 +54,12 @@ def run(
     protocol: Annotated[
         str, typer.Option(help="official (train to test) or cv (5 folds of the labelled reals).")
     ] = "official",
-    seed: Annotated[list[int] | None, typer.Option(help="A seed; may be repeated.")] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="A seed; of several the board shows the mean and how far they are apart."
+        ),
+    ] = None,
     budget: BudgetOption = Budget.DEMO,
     headline: Annotated[
         bool, typer.Option("--headline", help="Only the variant that stands for its family.")

@@ -22,7 +22,9 @@ LINE_SECONDS = 30.0  # between two lines in a log
 class Steps:
     """Tells on standard error how many steps of a piece of work are done."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "iteration") -> None:
+        """Begin; ``unit`` is what a step is called."""
+        self._unit = unit
         self.err = Console(stderr=True, soft_wrap=True, highlight=False)
         self._bars = Progress(
             TextColumn("{task.description}"),
@@ -56,12 +58,12 @@ class Steps:
             self._told = time.monotonic()
             self._bar = self._bars.add_task(escape(what), total=of, completed=done)
             if done:
-                self.say(f"{what}: goes on at iteration {done} of {of}")
+                self.say(f"{what}: goes on at {self._unit} {done} of {of}")
         self._bars.update(self._bar, completed=done)
         due = time.monotonic() - self._told > LINE_SECONDS or done == of
         if due and not self.err.is_terminal:
             self._told = time.monotonic()
-            self.say(f"{what}: {done} of {of} iterations{self._remaining(what, done, of)}")
+            self.say(f"{what}: {done} of {of} {self._unit}s{self._remaining(what, done, of)}")
 
     def _remaining(self, what: str, done: int, of: int) -> str:
         began, first = self._tasks[what]

@@ -173,6 +173,17 @@ def unreadable(path: Path) -> BenchError:
     return BenchError(f"{path}: is no record that can be read; run its method again or remove it")
 
 
+def method_name(record: Record) -> str:
+    """Return what a board calls the method of a record: its name, and what was changed."""
+    changes = ", ".join(f"{key}={value}" for key, value in sorted(record.method.changed.items()))
+    return record.method.name + (f" [{changes}]" if changes else "")
+
+
+def run_name(record: Record) -> str:
+    """Return what tells a record from the others of its board: its method and a seed not 0."""
+    return method_name(record) + (f" seed {record.seed}" if record.seed else "")
+
+
 def with_ending(stem: Path, ending: str) -> Path:
     """Return ``stem`` with an ending; names may hold dots, so ``Path.with_suffix`` will not do."""
     return stem.with_name(stem.name + ending)

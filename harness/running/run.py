@@ -21,6 +21,7 @@ from harness.files import write_text
 from harness.method import Access, Task
 from harness.running.answers import Answers
 from harness.running.local import Answer, LocalEngine, Settings
+from harness.running.looks import count_look
 from harness.running.plan import Cell, Plan
 from harness.running.records import (
     SCHEMA,
@@ -89,6 +90,7 @@ def run_plan(
         for position, cell in enumerate(plan.todo):
             reporter.cell(cell, position)
             record = run_cell(cell, asked, store, reporter)
+            count_look(cell.stem(store).parent, record)
             store.write(cell.stem(store), record)
             reporter.finished(cell, record)
             records.append(record)

@@ -1,6 +1,6 @@
 """Comparing methods that answered the same questions: pair by pair, and all of a board at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -25,7 +25,9 @@ from harness.scoring.sample import (
     fold_numbers,
     group_strata,
     make_sample,
+    mean_by_method,
     membership_sample,
+    method_numbers,
     numbered_classes,
     one_class_fold,
 )
@@ -132,7 +134,12 @@ def attribution_comparison(
 
 
 def membership_ranks(
-    truth: ArrayLike, labels: ArrayLike, groups: Groups, *, apart: ArrayLike | None = None
+    truth: ArrayLike,
+    labels: ArrayLike,
+    groups: Groups,
+    *,
+    apart: ArrayLike | None = None,
+    methods: ArrayLike | None = None,
 ) -> Ranks:
     """Rank methods by kappa, with ties.
 
@@ -142,9 +149,11 @@ def membership_ranks(
 
     Args:
         truth: (N,) integers, 1 used, 0 not used.
-        labels: (M, N) integers, the answers of each method, 1 used, 0 not used.
+        labels: (R, N) integers, the answers of each run, 1 used, 0 not used.
         groups: (N,) the patient of each image, any hashable; one per image when unknown.
         apart: (N,) booleans, which images are other slices, or None without any.
+        methods: (R,) integers 0 to M-1, the method of each run where a method has several, which
+            differ in their seed: its figure is their mean. None: every run is a method.
 
     Returns:
         The ranks, in the order of the methods.
@@ -153,19 +162,26 @@ def membership_ranks(
         ValueError: shapes differ, or values are not as described.
     """
     sample, kept = membership_sample(truth, groups, apart)
-    return _ranks(sample, answer_rows("labels", labels, kept.size, 2)[:, kept], "kappa")
+    answers = answer_rows("labels", labels, kept.size, 2)[:, kept]
+    return _ranks(sample, answers, "kappa", method_numbers(methods, len(answers)))
 
 
 def attribution_ranks(
-    truth: ArrayLike, predicted: ArrayLike, groups: Groups, classes: int
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    groups: Groups,
+    classes: int,
+    *,
+    methods: ArrayLike | None = None,
 ) -> Ranks:
     """Rank methods by accuracy, with ties, as :func:`membership_ranks` does by kappa.
 
     Args:
         truth: (N,) integers 0 to classes-1.
-        predicted: (M, N) integers 0 to classes-1, the answers of each method.
+        predicted: (R, N) integers 0 to classes-1, the answers of each run.
         groups: (N,) the group of each image, any hashable; one per image when unknown.
         classes: number of classes, at least 2.
+        methods: as of :func:`membership_ranks`.
 
     Returns:
         The ranks, in the order of the methods.
@@ -175,7 +191,7 @@ def attribution_ranks(
     """
     sample = make_sample(truth, groups, numbered_classes(classes))
     answers = answer_rows("predicted", predicted, sample.truth.size, classes)
-    return _ranks(sample, answers, "accuracy")
+    return _ranks(sample, answers, "accuracy", method_numbers(methods, len(answers)))
 
 
 def _two(rows: Rows) -> Rows:
@@ -256,14 +272,19 @@ def _comparison(differences: dict[str, Difference], right: NDArray[np.bool_]) ->
     return Comparison(differences, Overlap(*(float(kind.mean()) for kind in kinds)), p)
 
 
-def _ranks(sample: Sample, answers: Ints, name: str) -> Ranks:
-    methods = len(answers)
+def _ranks(sample: Sample, answers: Ints, name: str, of: Ints) -> Ranks:
+    methods = int(of.max(initial=-1)) + 1
     untold = sample.lacking() or sample.too_few()
     if untold or methods < 2:
         ties, alike = np.zeros((methods, methods), bool), np.ones((methods, methods))
         ranks = None if untold else (1,) * methods
         return Ranks(ranks, ties, alike, untold and f"cannot tell: {untold}")
-    estimates = _label_estimates(sample, answers, name)
+    runs = _label_estimates(sample, answers, name)
+    estimates = replace(
+        runs,
+        values=mean_by_method(runs.values, of),
+        without=mean_by_method(runs.without, of),
+    )
     ps = pairwise_ps(estimates)
     pairs = np.triu_indices(methods, 1)
     corrected = np.ones_like(ps)

@@ -22,6 +22,7 @@ from harness.scoring.sample import (
     group_strata,
     integers,
     make_sample,
+    membership_sample,
     numbered_classes,
     one_class_fold,
 )
@@ -148,6 +149,19 @@ def auc_metric(
     sample = make_sample(truth, groups, MEMBERSHIP_CLASSES)
     size = sample.truth.size
     return _auc(sample, finite(scores, size), fold_numbers(folds, size))
+
+
+def kappa_metric(
+    truth: ArrayLike, labels: ArrayLike, groups: Groups, *, apart: ArrayLike | None = None
+) -> Metric:
+    """Return Cohen's kappa alone, as :func:`membership_metrics` does among others.
+
+    Raises:
+        ValueError: shapes differ, or values are not as described.
+    """
+    sample, kept = membership_sample(truth, groups, apart)
+    answers = integers("labels", labels, kept.size, classes=2)[kept]
+    return _label_metrics(sample, answers, {"kappa": MEMBERSHIP["kappa"]})["kappa"]
 
 
 def attribution_metrics(

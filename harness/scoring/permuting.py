@@ -34,7 +34,9 @@ from harness.scoring.sample import (
     Sample,
     answer_rows,
     make_sample,
+    mean_by_method,
     membership_sample,
+    method_numbers,
     numbered_classes,
 )
 from harness.scoring.uncertainty import ordered_by_content
@@ -76,6 +78,7 @@ def membership_permutations(
     groups: Groups,
     *,
     apart: ArrayLike | None = None,
+    methods: ArrayLike | None = None,
     draws: int = DRAWS,
     seed: int = _SEED,
 ) -> Permuted:
@@ -86,9 +89,11 @@ def membership_permutations(
 
     Args:
         truth: (N,) integers, 1 used, 0 not used.
-        labels: (M, N) integers, the answers of each method, 1 used, 0 not used.
+        labels: (R, N) integers, the answers of each run, 1 used, 0 not used.
         groups: (N,) the patient of each image, any hashable; one per image when unknown.
         apart: (N,) booleans, which images are other slices and left out, or None without any.
+        methods: (R,) integers 0 to M-1, the method of each run where a method has several, which
+            differ in their seed: its figure is their mean. None: every run is a method.
         draws: how many times the truth is dealt anew.
         seed: of the draws, which depend on nothing else but truth, patients and answers: neither
             on names nor on the order of images.
@@ -101,7 +106,8 @@ def membership_permutations(
     """
     sample, kept = membership_sample(truth, groups, apart)
     answers = answer_rows("labels", labels, kept.size, 2)[:, kept]
-    return _permuted(sample, answers, draws, seed, chance=True)
+    of = method_numbers(methods, len(answers))
+    return _permuted(sample, answers, of, draws, seed, chance=True)
 
 
 def attribution_permutations(
@@ -110,6 +116,7 @@ def attribution_permutations(
     groups: Groups,
     classes: int,
     *,
+    methods: ArrayLike | None = None,
     draws: int = DRAWS,
     seed: int = _SEED,
 ) -> Permuted:
@@ -117,9 +124,10 @@ def attribution_permutations(
 
     Args:
         truth: (N,) integers 0 to classes-1.
-        predicted: (M, N) integers 0 to classes-1, the answers of each method.
+        predicted: (R, N) integers 0 to classes-1, the answers of each run.
         groups: (N,) the group of each image, any hashable; one per image when unknown.
         classes: number of classes, at least 2.
+        methods: as of :func:`membership_permutations`.
         draws: as of :func:`membership_permutations`.
         seed: as of :func:`membership_permutations`.
 
@@ -131,23 +139,30 @@ def attribution_permutations(
     """
     sample = make_sample(truth, groups, numbered_classes(classes))
     answers = answer_rows("predicted", predicted, sample.truth.size, classes)
-    return _permuted(sample, answers, draws, seed, chance=False)
+    of = method_numbers(methods, len(answers))
+    return _permuted(sample, answers, of, draws, seed, chance=False)
 
 
-def _permuted(sample: Sample, answers: Ints, draws: int, seed: int, *, chance: bool) -> Permuted:
+def _permuted(
+    sample: Sample, answers: Ints, of: Ints, draws: int, seed: int, *, chance: bool
+) -> Permuted:
     note = sample.lacking()
     if note or not len(answers):
         return Permuted((), None, None, 0, note or "no method")
     codes = ordered_by_content(sample.codes, sample.truth, *answers)
     order = np.lexsort((*answers, sample.truth, codes))
     codes, truth, given = codes[order], sample.truth[order], answers[:, order]
-    deal = _Deal.of(truth, codes)
+    deal = Deal.of(truth, codes)
     if deal.fixed():
         note = "cannot tell: no two patients of like size are of different classes"
         return Permuted((), None, None, 0, note)
     classes = sample.held.size
-    [observed] = _figures(truth[None], given, classes, chance).T
-    parts = [_figures(dealt, given, classes, chance) for dealt in deal.draws(draws, seed)]
+
+    def figures(dealt: Ints) -> Floats:
+        return mean_by_method(_figures(dealt, given, classes, chance), of)
+
+    [observed] = figures(truth[None]).T
+    parts = [figures(dealt) for dealt in deal.draws(draws, seed)]
     return _tests(observed, np.concatenate(parts, axis=1))
 
 
@@ -188,7 +203,7 @@ def _figures(dealt: Ints, answers: Ints, classes: int, chance: bool) -> Floats:
 
 
 @dataclass(frozen=True)
-class _Deal:
+class Deal:
     """What is dealt anew: the class of a patient, or of an image of a patient with several."""
 
     kinds: Ints  # (U,) class of each unit

@@ -134,6 +134,23 @@ def answer_rows(name: str, values: ArrayLike, size: int, classes: int) -> Ints:
     return np.array(rows, dtype=np.int64).reshape(len(rows), size)
 
 
+def method_numbers(values: ArrayLike | None, runs: int) -> Ints:
+    """Return, (R,), the number of the method that gave each run; each its own where not told.
+
+    Raises:
+        ValueError: the shape differs from (R,), or they are not the numbers 0 to M-1.
+    """
+    numbers = np.arange(runs) if values is None else integers("methods", values, runs)
+    if not np.array_equal(np.unique(numbers), np.arange(numbers.max(initial=-1) + 1)):
+        raise ValueError("methods must be the numbers 0 to M-1")
+    return numbers
+
+
+def mean_by_method(rows: Floats, methods: Ints) -> Floats:
+    """Return, (M, ...), the mean over the runs of each method of figures (R, ...)."""
+    return np.stack([rows[methods == one].mean(0) for one in range(methods.max(initial=-1) + 1)])
+
+
 def finite(values: ArrayLike, size: int) -> Floats:
     """Return, (N,), scores that were handed in.
 

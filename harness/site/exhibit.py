@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.audit.record import read_audit
-from harness.board.board import Board, Row, read_boards, row_name
+from harness.board.board import Board, Row, read_boards
+from harness.board.seeds import by_method
+from harness.board.verdicts import with_published
 from harness.datasets.cases import Case, Protocol, make_cases
 from harness.datasets.dataset import Dataset
 from harness.datasets.entry import Entry
@@ -60,12 +62,17 @@ class Hung:
 
     board: Board
     finding: Finding
-    records: dict[str, Record]  # by the method of the row
+    runs: dict[str, list[Record]]  # by the method of the row, in the order of the seeds
     outcomes: dict[str, Outcome]  # of the rows whose answers are at hand, in the board's order
     why_not: str | None  # why there are none, of membership
     gallery: Gallery | None
     no_gallery: str | None  # why there is none
     audit: Audit | None  # of the very data that the board stands on
+
+    @property
+    def records(self) -> dict[str, Record]:
+        """The record of the first seed of each row, by its method."""
+        return {name: runs[0] for name, runs in self.runs.items()}
 
     @property
     def drawn(self) -> dict[str, Outcome]:
@@ -102,9 +109,13 @@ def read_exhibits(sources: Sources) -> list[Exhibit]:
 
 
 def _exhibit(sources: Sources, name: str) -> Exhibit:
-    boards = read_boards(sources.published, name)
     records = list(sources.published.of(name))
     entry = sources.entries.get(name)
+    tables = entry.comparable_to if entry else ()
+    boards = [
+        with_published(board, sources.runs, tables)
+        for board in read_boards(sources.published, name)
+    ]
     dataset, why_not = _open(sources, entry, records)
     hung = tuple(_hang(sources, board, records, dataset, why_not) for board in boards)
     return Exhibit(name, boards[0].task, entry, dataset, hung)
@@ -135,12 +146,11 @@ def _hang(
     why_not: str | None,
 ) -> Hung:
     kind = board.protocol, board.budget, board.fingerprint
-    own = {
-        row_name(r): r
-        for r in records
-        if (r.protocol, r.method.budget, r.dataset.fingerprint) == kind
-    }
-    ordered = {row.method: own[row.method] for row in board.rows}
+    own = by_method(
+        r for r in records if (r.protocol, r.method.budget, r.dataset.fingerprint) == kind
+    )
+    runs = {row.method: own[row.method] for row in board.rows if row.method in own}
+    ordered = {name: found[0] for name, found in runs.items()}
     if dataset is not None and dataset.fingerprint != board.fingerprint:
         dataset, why_not = None, OTHER_DATA
     outcomes: dict[str, Outcome] = {}
@@ -154,7 +164,7 @@ def _hang(
         why_not = None if outcomes else NO_ANSWERS
         gallery, no_gallery = _gallery(board, dataset, ordered, outcomes, cases)
     audit = _audit(read_audit(sources.published.root / board.dataset, board.fingerprint))
-    return Hung(board, find(board), ordered, outcomes, why_not, gallery, no_gallery, audit)
+    return Hung(board, find(board), runs, outcomes, why_not, gallery, no_gallery, audit)
 
 
 def _cases(dataset: Dataset, board: Board, seed: int) -> list[Case]:

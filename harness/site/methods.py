@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.board.board import Row
-from harness.board.published import PublishedRun
+from harness.board.verdicts import Judged
 from harness.cards import Card
 from harness.method import Task
 from harness.running.records import Record
@@ -39,7 +39,7 @@ class Shown:
     control: bool
     results: tuple[Result, ...]  # by data set
     twins: tuple[str, ...]  # methods that ran in its place, being the same at the budget
-    runs: tuple[PublishedRun, ...]  # that it re-implements
+    runs: tuple[Judged, ...]  # that it re-implements
 
     @property
     def other_source(self) -> int:
@@ -55,25 +55,39 @@ class Shown:
         return sum(result.found for result in self.results)
 
 
-def gather(exhibits: Iterable[Exhibit], sources: Sources) -> list[Shown]:
+def gather(exhibits: Iterable[Exhibit], sources: Sources, judged: Sequence[Judged]) -> list[Shown]:
     """Return every method that is installed or has a result, by name."""
     results: dict[str, list[Result]] = {}
     twins: dict[str, set[str]] = {}
     for exhibit in exhibits:
         for hung in exhibit.boards:
             for row in hung.board.rows:
+                if row.method not in hung.records:
+                    continue  # a published run
                 record = hung.records[row.method]
                 results.setdefault(record.method.name, []).append(Result(hung, row, record))
                 for name in row.stands_for:
                     twins.setdefault(name, set()).add(record.method.name)
     every = sorted({*results, *sources.cards})
     return [
-        _shown(name, results.get(name, []), sorted(twins.get(name, ())), sources) for name in every
+        _shown(
+            sources.cards.get(name),
+            name,
+            results.get(name, []),
+            sorted(twins.get(name, ())),
+            judged,
+        )
+        for name in every
     ]
 
 
-def _shown(name: str, results: list[Result], twins: list[str], sources: Sources) -> Shown:
-    card = sources.cards.get(name)
+def _shown(
+    card: Card | None,
+    name: str,
+    results: list[Result],
+    twins: list[str],
+    judged: Sequence[Judged],
+) -> Shown:
     facts = card or results[0].record.method
     return Shown(
         name=name,
@@ -83,5 +97,5 @@ def _shown(name: str, results: list[Result], twins: list[str], sources: Sources)
         control=facts.control,
         results=tuple(results),
         twins=tuple(twins),
-        runs=tuple(run for run in sources.runs if run.method == name),
+        runs=tuple(told for told in judged if told.run.method == name),
     )

@@ -8,11 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.board.export import board_csv
-from harness.board.wording import WIDE, columns, ranking_rule
+from harness.board.verdicts import judge
+from harness.board.wording import (
+    CUTS,
+    CUTS_RULE,
+    CUTS_TITLE,
+    WIDE,
+    columns,
+    cuts,
+    ranking_rule,
+)
 from harness.method import Budget
 from harness.running.records import Figure, Record, RecordStore
 from harness.site import charts, stages
 from harness.site.charts import Chart
+from harness.site.doses import dose_response
 from harness.site.exhibit import Exhibit, Hung
 from harness.site.finding import chance_level
 from harness.site.ladder import find_ladders
@@ -41,8 +51,10 @@ class Pages:
         self._templates = templates()
         self._store = sources.published
         self._exhibits = exhibits
-        self._methods = gather(exhibits, sources)
         boards = [hung.board for exhibit in exhibits for hung in exhibit.boards]
+        tables = [e.entry.comparable_to if e.entry else () for e in exhibits for _ in e.boards]
+        self._judged = tuple(judge(sources.runs, list(zip(boards, tables, strict=True))))
+        self._methods = gather(exhibits, sources, self._judged)
         self._ladders = find_ladders(boards)
 
     def all(self) -> Files:
@@ -69,6 +81,8 @@ class Pages:
         ]
         yield "index.html", self._page("index.html", "", rows=rows, ladders=drawn)
         yield "methods.html", self._page("methods.html", "", methods=self._methods)
+        known = {method.name for method in self._methods}
+        yield "published.html", self._page("published.html", "", judged=self._judged, known=known)
         yield "reading.html", self._page("reading.html", "")
 
     def _by_task(self) -> dict[str, list[Hung]]:
@@ -80,7 +94,8 @@ class Pages:
     def _of_dataset(self, exhibit: Exhibit) -> Files:
         name = slug(exhibit.name)
         boards = [self._board(number, hung) for number, hung in enumerate(exhibit.boards)]
-        page = self._page("board.html", "../", exhibit=exhibit, boards=boards)
+        cut = {"cut_columns": CUTS, "cuts_title": CUTS_TITLE, "cuts_rule": CUTS_RULE}
+        page = self._page("board.html", "../", exhibit=exhibit, boards=boards, **cut)
         yield f"boards/{name}.html", page
         yield f"datasets/{name}.html", self._page("dataset.html", "../", exhibit=exhibit)
         if exhibit.audit is not None:
@@ -89,7 +104,7 @@ class Pages:
             stem = f"boards/{board_file(hung)}"
             yield f"{stem}.csv", board_csv([hung.board]).encode()
             yield f"{stem}.json", _json(hung.board.as_json())
-            for record in hung.records.values():
+            for record in (run for runs in hung.runs.values() for run in runs):
                 yield record_file(self._store, record), _json(record.model_dump(mode="json"))
             if hung.gallery is not None:
                 yield from ((f"images/{file}", png) for file, png in hung.gallery.files.items())
@@ -119,6 +134,7 @@ class Pages:
             "scores": scores,
             "ladders": ladders,
             "rule": ranking_rule(board),
+            "cuts": cuts(board),
         }
 
     def _method(self, method: Shown) -> bytes:
@@ -142,7 +158,13 @@ class Pages:
                 histogram = charts.histogram(name, outcome)
                 pair = Drawn(f"roc-{n}", "ROC", roc), Drawn(f"scores-{n}", "Scores", histogram)
                 curves.append((result, pair))
+        doses = [
+            (result, Drawn(f"dose-{n}", result.hung.board.dataset, dose_response(calibration)))
+            for n, result in enumerate(method.results)
+            if (calibration := result.row.calibration) is not None
+        ]
         content = {"method": method, "columns": shown, "rows": rows, "ladders": ladders}
+        content |= {"doses": doses}
         content |= {"curves": curves, "parameters": _parameters(method)}
         return self._page("method.html", "../", **content)
 

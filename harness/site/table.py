@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.board.board import Board, Row
-from harness.board.wording import CONTROL, Column, columns, figure_text
+from harness.board.wording import CONTROL, Column, columns, figure_text, further_columns
 from harness.running.records import Figure, Status
 from harness.site.finding import Finding, chance_level
 
@@ -42,6 +42,7 @@ class Line:
     whisker: Whisker | None
     figures: tuple[Cell, ...]  # one for each column of figures
     seconds: Cell
+    further: tuple[Cell, ...] = ()  # one for each further column
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Table:
     """A board's table."""
 
     columns: tuple[Column, ...]
+    further: tuple[str, ...]  # titles of the columns that are no figures
     lines: tuple[Line, ...]
 
 
@@ -57,8 +59,16 @@ def make_table(board: Board, finding: Finding) -> Table:
     shown = columns(board, wide=True)
     scale = Scale.of(board)
     found = {row.method for row in finding.who}
-    lines = tuple(_line(board, row, shown, scale, row.method in found) for row in board.rows)
-    return Table(shown, lines)
+    further = further_columns(board)
+    told = zip(*further.values(), strict=True) if further else ((),) * len(board.rows)
+    lines = tuple(
+        replace(
+            _line(board, row, shown, scale, row.method in found),
+            further=tuple(Cell(text, text.lstrip("<>").partition(" ")[0]) for text in texts),
+        )
+        for row, texts in zip(board.rows, told, strict=True)
+    )
+    return Table(shown, tuple(further), lines)
 
 
 @dataclass(frozen=True)

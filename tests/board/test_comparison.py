@@ -51,9 +51,11 @@ def test_the_board_says_first_who_is_above_chance(bench):
 
 def test_the_comparison_holds_neither_truth_nor_answers(bench):
     content = json.loads(comparison_of(bench).read_text())
-    assert set(content) == {"standings", "blind", "best_p", "draws", "note"}
+    told = {"standings", "blind", "best_p", "draws", "note", "rehearsals", "form"}
+    assert set(content) == told
     assert all(
-        set(s) == {"answers", "rank", "p", "adjusted"} for s in content["standings"].values()
+        set(s) == {"answers", "rank", "rank_in_access", "p", "adjusted", "thresholds"}
+        for s in content["standings"].values()
     )
 
 

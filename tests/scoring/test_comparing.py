@@ -366,3 +366,32 @@ def test_the_detectable_difference_is_detected_in_four_of_five_test_sets():
     found = [gain_of(seed, detectable / 2) for seed in range(600)]
     assert np.mean([one.value for one in found]) == pytest.approx(detectable, abs=0.01)
     assert 0.75 <= np.mean([one.p < 0.05 for one in found]) <= 0.85
+
+
+def test_several_runs_of_a_method_count_by_their_mean():
+    """Of ten coin-flippers' seeds the best one must not stand for the method."""
+    draws = np.random.default_rng(3)
+    truth = np.repeat([0, 1], 100)
+    good = np.where(draws.random((3, 200)) < 0.9, truth, 1 - truth)
+    coins = draws.integers(0, 2, (5, 200))
+    runs = np.concatenate([good, coins])
+    methods = [0] * 3 + [1] * 5
+    ranked = membership_ranks(truth, runs, range(200), methods=methods)
+    assert ranked.ranks == (1, 2)
+    turned = membership_ranks(truth, runs[::-1], range(200), methods=methods[::-1])
+    assert turned.ranks == (1, 2)
+
+
+def test_a_run_that_is_there_twice_changes_nothing():
+    draws = np.random.default_rng(4)
+    truth = np.repeat([0, 1], 50)
+    runs = draws.integers(0, 2, (3, 100))
+    once = membership_ranks(truth, runs, range(100))
+    twice = membership_ranks(truth, runs[[0, 0, 1, 2, 2]], range(100), methods=[0, 0, 1, 2, 2])
+    assert twice.ranks == once.ranks
+    assert twice.ps == pytest.approx(once.ps)
+
+
+def test_methods_of_runs_are_numbered_without_a_gap():
+    with pytest.raises(ValueError, match="0 to M-1"):
+        membership_ranks([0, 1], [[0, 1], [0, 1]], range(2), methods=[0, 2])

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,9 +8,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr, ndtri
+from scipy.stats import binom
 from sklearn import metrics as sk
 
-from harness.scoring.metrics import Metric, attribution_metrics, auc_metric, membership_metrics
+from harness.scoring.metrics import (
+    Metric,
+    attribution_metrics,
+    auc_metric,
+    kappa_metric,
+    membership_metrics,
+)
 from harness.scoring.uncertainty import jackknife_interval
 
 MEMBERSHIP = [
@@ -532,6 +540,31 @@ def test_intervals_of_all_kinds_cover_the_truth(per_class, images, auc):
     shares = covered(per_class, images, auc, 0.3, 250, full=True)
     assert {"auc", "accuracy", "kappa"} <= set(shares)
     assert all(0.9 <= share <= 0.99 for share in shares.values()), shares
+
+
+DRAWS = int(os.environ.get("COVERAGE_DRAWS", "250"))  # 4,000 take about twenty minutes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("auc", [0.5, 0.9])
+@pytest.mark.parametrize("images", [200, 500])
+@pytest.mark.parametrize("per_class", [10, 30, 100])
+def test_intervals_hold_the_truth_in_93_to_97_percent_of_draws(per_class, images, auc):
+    """Within what chance adds to that on so many draws: 99.9 % binomial bounds."""
+    right = float(ndtr(ndtri(auc) / np.sqrt(2)))
+    truths = {"auc": auc, "accuracy": right, "kappa": 2 * right - 1}
+    held = dict.fromkeys(truths, 0)
+    for seed in range(DRAWS):
+        truth, labels, scores, groups = patients([7, seed, images], per_class, images, auc, 0.3)
+        figures = {
+            "auc": auc_metric(truth, scores, groups),
+            "accuracy": attribution_metrics(truth, labels, groups, 2)["accuracy"],
+            "kappa": kappa_metric(truth, labels, groups),
+        }
+        for name, figure in figures.items():
+            held[name] += figure.low <= truths[name] <= figure.high
+    low, high = binom.ppf(0.001, DRAWS, 0.93), binom.ppf(0.999, DRAWS, 0.97)
+    assert all(low <= count <= high for count in held.values()), held
 
 
 def test_other_slices_are_scored_apart_and_count_nowhere_else():

@@ -186,3 +186,15 @@ def test_among_20_blind_methods_one_board_in_twenty_at_most_has_a_winner(share, 
     limit = stats.binom.ppf(0.999, boards, 0.05)
     assert best <= limit
     assert alone <= limit
+
+
+def test_several_runs_of_a_blind_method_are_one_try_whose_luck_is_their_mean():
+    draws = np.random.default_rng(5)
+    truth = np.repeat([0, 1], 60)
+    runs = draws.integers(0, 2, (8, 120))
+    each = membership_permutations(truth, runs, range(120))
+    one = membership_permutations(truth, runs, range(120), methods=[0] * 8)
+    assert len(one.methods) == 1
+    assert one.best_point < each.best_point / 2, "a mean of eight varies less than their best"
+    same = membership_permutations(truth, runs[[0, 0, 0]], range(120), methods=[0, 0, 0])
+    assert same == membership_permutations(truth, runs[:1], range(120))

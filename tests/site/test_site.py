@@ -20,7 +20,7 @@ from harness.site.folder import MANIFEST, write_folder
 from harness.site.ladder import find_ladders
 from harness.site.names import slug
 from harness.site.site import make_site, write_site
-from world import EVIL, figure, record
+from world import EVIL, SCRIPT, figure, record
 
 pytest.importorskip("plotly")
 MEGABYTE = 2**20
@@ -95,13 +95,15 @@ def test_what_others_wrote_is_text(files, pages):
     for name, found in pages.items():
         text = files[name].decode()
         assert EVIL not in text
+        assert SCRIPT not in text
         assert "<b>boldly</b>" not in text
         assert "javascript:" not in text
         scripts = re.findall(r"<script([^>]*)>", text)
         assert all("src=" in s or "application/json" in s for s in scripts), name
         assert found.tags.count("script") == len(scripts)
     board = files["boards/shown.html"].decode()
-    assert board.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 3  # a name, a reason, a verdict
+    assert board.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 2  # a reason, a verdict
+    assert "&lt;img src=x onerror=alert(1)&gt;" in board
     assert f"methods/{slug(EVIL)}.html" in files
 
 
@@ -273,7 +275,18 @@ def test_ladders_are_stages_and_not_years():
 
 
 def test_names_of_files_are_safe_and_distinct():
-    names = ["nearest-pixel", "a/b", "a-b", "..", "", "é", EVIL, "x" * 300, "ct64@official-demo-0"]
+    names = [
+        "nearest-pixel",
+        "a/b",
+        "a-b",
+        "..",
+        "",
+        "é",
+        EVIL,
+        SCRIPT,
+        "x" * 300,
+        "ct64@official-demo-0",
+    ]
     slugs = [slug(name) for name in names]
     assert len(set(slugs)) == len(slugs)
     assert all(re.fullmatch(r"[A-Za-z0-9+=@._-]+", s) and s.strip(".") for s in slugs)
