@@ -1,8 +1,8 @@
 """The template: a small process that has imported torch, run nothing and never held truth.
 
 Workers for the CPU are forked from it, so that a cell does not pay seconds of imports. It is told
-by one byte on its channel: ``F`` with a descriptor forks a worker on that descriptor, ``K`` kills
-the workers. It reports each worker's end as a JSON line, and ends them all when the parent goes.
+by one byte on its channel, with a descriptor, to fork a worker on that descriptor. It reports each
+worker's start and end as JSON lines, and ends them all when the parent goes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import traceback
 from contextlib import suppress
 
-from harness.protocol import Ended
+from harness.protocol import Ended, Started
 from harness.running import worker
 
 WATCH_SECONDS = 0.02  # how soon the end of a worker is noticed
@@ -41,15 +41,13 @@ def main() -> None:
                 importlib.import_module(name)
         if select.select([control], [], [], WATCH_SECONDS if workers else None)[0]:
             order, descriptors, _, _ = socket.recv_fds(control, 1, 2)
-            if order == b"F":
-                workers.add(_fork(control, *descriptors))
-                forked += 1
-            else:
-                for pid in workers:
-                    _kill_group(pid)
             if not order:
-                return
+                break
+            workers.add(_fork(control, *descriptors))
+            forked += 1
         _reap(control, workers)
+    for pid in workers:
+        _kill_group(pid)
 
 
 def _fork(control: socket.socket, channel: int, log: int) -> int:
@@ -57,6 +55,7 @@ def _fork(control: socket.socket, channel: int, log: int) -> int:
     if pid:
         os.close(channel)
         os.close(log)
+        control.sendall(Started(pid=pid).model_dump_json().encode() + b"\n")
         return pid
     code = 1
     try:
