@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from harness.channel import Channel
 from harness.running.processes import descendants
@@ -43,11 +43,11 @@ class Watch:
 
     Args:
         pid: of the worker.
-        log: the file of its output.
+        log: of its output, open.
         limits: that it has to keep.
     """
 
-    def __init__(self, pid: int, log: Path, limits: Limits) -> None:
+    def __init__(self, pid: int, log: BinaryIO, limits: Limits) -> None:
         self._pid, self._log, self._limits = pid, log, limits
         self._since = self._due = time.monotonic()
 
@@ -87,7 +87,7 @@ class Watch:
                 f"its processes held {_megabytes(taken)} of memory, more than the limit of "
                 f"{_megabytes(memory)}; the log shows where it was",
             )
-        if self._log.stat().st_size > OUTPUT_BYTES:
+        if os.fstat(self._log.fileno()).st_size > OUTPUT_BYTES:
             raise OverrunError(Status.CRASHED, f"it printed more than {_megabytes(OUTPUT_BYTES)}")
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -199,31 +199,36 @@ class LocalEngine:
         """Start a worker and serve it until it has answered or is gone."""
         ours, theirs = socket.socketpair()
         channel = Channel[Heard](ours, FromWorker, STALLED)
-        with log.open("ab") as output:
+        with log.open("a+b") as output:
             process = self._start(theirs, output.fileno())
-        theirs.close()
-        watch, costs = Watch(process.pid, log, self.settings.limits), Costs()
-        last: Predicted | Failed | OverrunError | None = None
+            theirs.close()
+            watch, costs = Watch(process.pid, output, self.settings.limits), Costs()
+            last: Predicted | Failed | OverrunError | None = None
+            try:
+                channel.send(job)
+                last = self._converse(channel, watch, sealed, costs, progress)
+            except ChannelClosedError:
+                pass
+            except ProtocolError as error:
+                last = Failed(reason=f"the worker broke the protocol: {error}")
+                process.kill()
+            except OverrunError as overrun:
+                last = overrun
+                process.abort()
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                channel.close()
+            return _outcome(last, self._code(process), costs, _tail(output))
+
+    def _code(self, process: Worker) -> int | None:
+        """Return a worker's exit code; ``None`` where it had to be ended."""
         try:
-            channel.send(job)
-            last = self._converse(channel, watch, sealed, costs, progress)
-        except ChannelClosedError:
-            pass
-        except ProtocolError as error:
-            last = Failed(reason=f"the worker broke the protocol: {error}")
-            process.kill()
-        except OverrunError as overrun:
-            last = overrun
-            process.abort()
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            channel.close()
-        code = process.wait()
-        if code is None:
-            self.renew()  # the template may be what it has hurt
-        return _outcome(last, code, costs, _tail(log))
+            return process.wait()
+        except (TimeoutError, ChannelClosedError):
+            self.renew()  # the template is gone or stopped, and the worker with it
+            return None
 
     def _converse(
         self,
@@ -370,8 +375,8 @@ def _checked(answer: Answer, case: Case, task: Task, classes: int) -> Answer:
     return replace(answer, status=Status.FAILED, reason=reason)
 
 
-def _tail(log: Path) -> tuple[str, ...]:
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - LOG_BYTES))
-        lines = stream.read().decode(errors="replace").splitlines()
-    return tuple(printable(line)[:400] for line in lines[-LOG_LINES:])
+def _tail(log: BinaryIO) -> tuple[str, ...]:
+    """Return the last lines of a worker's output, whatever it did to the name of the file."""
+    start = max(0, os.fstat(log.fileno()).st_size - LOG_BYTES)
+    text = os.pread(log.fileno(), LOG_BYTES, start).decode(errors="replace")
+    return tuple(printable(line)[:400] for line in text.splitlines()[-LOG_LINES:])

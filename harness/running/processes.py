@@ -15,7 +15,8 @@ from harness.channel import Channel, ChannelClosedError
 from harness.errors import BenchError
 from harness.protocol import Ended, FromTemplate, Started
 
-MOMENT = 5.0  # seconds that a process has for ending by itself
+MOMENT = 10.0  # seconds that a worker has for ending by itself
+CLOSING = 1.0  # seconds that the template has: after Ctrl-C a person waits for it
 FEW = 4  # workers, before the imports that many methods share are worth their seconds
 _CRASH = ": compiled code crashed; the log shows where it was called"
 SIGNALS = {  # what usually sends it
@@ -45,12 +46,14 @@ class Worker(ABC):
 
         Returns:
             The exit code, negative for a signal; ``None`` where it had to be ended.
+
+        Raises:
+            TimeoutError, ChannelClosedError: whoever should report its end does not.
         """
         with suppress(TimeoutError, ChannelClosedError):
             return self._code(MOMENT)
         self.kill()
-        with suppress(TimeoutError, ChannelClosedError):
-            self._code(MOMENT)
+        self._code(MOMENT)
         return None
 
     def abort(self) -> None:
@@ -112,8 +115,8 @@ class Template:
         """End the template and its workers."""
         self._control.close()
         try:
-            self._process.wait(MOMENT)
-        except subprocess.TimeoutExpired:  # a method can stop it
+            self._process.wait(CLOSING)
+        except subprocess.TimeoutExpired:  # it imports, or a method has stopped it
             for pid in descendants(self._process.pid):
                 _signal(pid, signal.SIGKILL)
             self._process.kill()

@@ -38,7 +38,6 @@ FAILING = {
     "aborts": ("os.abort()", "crashed", "signal 6, SIGABRT"),
     "killed": ("os.kill(os.getpid(), 9)", "crashed", "SIGKILL: killed from outside"),
     "orphan": ("if os.fork(): os._exit(0)\nwhile True: time.sleep(1)", "crashed", "exit 0"),
-    "stops": ("os.closerange(3, 999)\nwhile True: time.sleep(1)", "crashed", "gave up its channel"),
     "short": ("return Prediction(np.zeros(n - 1), np.zeros(n, int))", None, f"{59}"),
     "column": ("return Prediction(np.zeros((n, 1)), np.zeros(n, int))", "failed", "expected (60,)"),
     "ragged": ("return Prediction([[0.0], [0.0, 1.0]], [0] * n)", "failed", "inhomogeneous"),
@@ -63,8 +62,7 @@ FAILING = {
 
 # Those that only a limit ends.
 ENDLESS = {
-    "hangs": ("time.sleep(3600)", "timeout", "no answer within the time limit of 4 s"),
-    "spins": ("while True: pass", "timeout", "time limit"),
+    "hangs": ("time.sleep(3600)", "timeout", "no answer within the time limit of 10 s"),
     "deaf": (
         "for name in ('SIGABRT', 'SIGTERM'): signal.signal(getattr(signal, name), signal.SIG_IGN)\n"
         "while True: time.sleep(1)",
@@ -72,10 +70,7 @@ ENDLESS = {
     ),
     "chatters": ("while True: tools.log(str(time.time()))", "timeout", "time limit"),
     "stammers": ("tools._channel._end.sendall(b'{')\ntime.sleep(3600)", "timeout", "time limit"),
-    "asks": (
-        "while True: tools._channel._end.sendall(b'{\"say\": \"lend\", \"backbone\": \"x\"}\\n')",
-        "timeout", "time limit",
-    ),
+    "stops": ("os.closerange(3, 999)\nwhile True: time.sleep(1)", "crashed", "gave up its channel"),
     "import-hangs": (SCORES, "timeout", "time limit"),
     "prints": ("while True: print('x' * 1000)", "crashed", "it printed more than 100 MB"),
     "hoards": (
@@ -152,10 +147,10 @@ def test_a_failing_method_is_a_row_that_says_what_to_mend_and_the_rest_are_right
 
 @pytest.mark.slow
 def test_what_does_not_end_is_ended_and_the_rest_are_right(bench, tmp_path_factory):
-    limits = ("--timeout", "4", "--memory-limit", "800MB")
+    limits = ("--timeout", "10", "--memory-limit", "800MB")
     run_beside_fine_ones(bench, ENDLESS, *limits)
     assert any("in score" in line for line in record(bench, "hangs")["log"])
-    assert record(bench, "hangs")["environment"]["limit_seconds"] == 4
+    assert record(bench, "hangs")["environment"]["limit_seconds"] == 10
     assert record(bench, "hangs")["environment"]["limit_memory"] == 800_000_000
     alone = Bench(tmp_path_factory.mktemp("alone"), cards=bench.cards)
     install(alone, FINE)
