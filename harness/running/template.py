@@ -33,6 +33,16 @@ def main() -> None:
     """Serve until the parent closes the channel."""
     control, few = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     workers: set[int] = set()
+    try:
+        _serve(control, few, workers)
+    except ConnectionError:
+        pass  # the parent has gone without a word
+    finally:
+        for pid in workers:
+            _kill_group(pid)
+
+
+def _serve(control: socket.socket, few: int, workers: set[int]) -> None:
     forked = 0
     while True:
         if forked == few:
@@ -42,12 +52,12 @@ def main() -> None:
         if select.select([control], [], [], WATCH_SECONDS if workers else None)[0]:
             order, descriptors, _, _ = socket.recv_fds(control, 1, 2)
             if not order:
-                break
-            workers.add(_fork(control, *descriptors))
+                return
+            pid = _fork(control, *descriptors)
+            workers.add(pid)
             forked += 1
+            _report(control, Started(pid=pid))
         _reap(control, workers)
-    for pid in workers:
-        _kill_group(pid)
 
 
 def _fork(control: socket.socket, channel: int, log: int) -> int:
@@ -55,7 +65,8 @@ def _fork(control: socket.socket, channel: int, log: int) -> int:
     if pid:
         os.close(channel)
         os.close(log)
-        control.sendall(Started(pid=pid).model_dump_json().encode() + b"\n")
+        with suppress(OSError):  # the worker does so, too, but perhaps not in time
+            os.setpgid(pid, pid)
         return pid
     code = 1
     try:
@@ -80,8 +91,11 @@ def _reap(control: socket.socket, workers: set[int]) -> None:
         if ended:
             workers.remove(pid)
             _kill_group(pid)  # whatever the method left running
-            report = Ended(code=os.waitstatus_to_exitcode(status))
-            control.sendall(report.model_dump_json().encode() + b"\n")
+            _report(control, Ended(code=os.waitstatus_to_exitcode(status)))
+
+
+def _report(control: socket.socket, report: Started | Ended) -> None:
+    control.sendall(report.model_dump_json().encode() + b"\n")
 
 
 def _kill_group(pid: int) -> None:
