@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -260,5 +261,6 @@ def _work(
         with talker:
             return run_plan(plan, store, settings, talker, named)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all has been stopped; what is left is a line
         talker.interrupted(shlex.join(["bench", *sys.argv[1:]]))
         raise typer.Exit(130) from None
