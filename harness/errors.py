@@ -21,8 +21,8 @@ def storage_error(error: OSError) -> StorageError | None:
         errno.EDQUOT: "free some of your quota",
         errno.EFBIG: "files of this size are not allowed here",
         errno.EROFS: "make it writable",
-        errno.EACCES: "make it writable for you",
-        errno.EPERM: "make it writable for you",
+        errno.EACCES: "see to its permissions",
+        errno.EPERM: "see to its permissions",
     }
     if error.errno not in remedies:
         return None
