@@ -42,6 +42,7 @@ from harness.weights import Used, weights_of_file
 
 LOG_LINES = 20  # of a worker's output, kept when it does not end well
 LOG_BYTES = 1 << 16  # the end of the output, in which they are looked for
+MODULES = "Extension modules: "  # begins the last line of Python's stacks, which helps nobody
 STALLED = 30.0  # seconds after which a worker that takes no answer counts as gone
 Told = Callable[[str, int, int | None], None]  # how far it is: what, done, of how many
 Heard = Progress | Log | Extract | Lend | Predicted | Failed
@@ -379,4 +380,5 @@ def _tail(log: BinaryIO) -> tuple[str, ...]:
     """Return the last lines of a worker's output, whatever it did to the name of the file."""
     start = max(0, os.fstat(log.fileno()).st_size - LOG_BYTES)
     text = os.pread(log.fileno(), LOG_BYTES, start).decode(errors="replace")
-    return tuple(printable(line)[:400] for line in text.splitlines()[-LOG_LINES:])
+    lines = [line for line in text.splitlines() if not line.startswith(MODULES)]
+    return tuple(printable(line)[:400] for line in lines[-LOG_LINES:])
