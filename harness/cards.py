@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +98,8 @@ def read_cards() -> Cards:
             broken.append(Broken(plugin.name, plugin.distribution, answer))
         else:
             known[plugin.name] = answer
-            write_json(_cache_file(plugin), [card.model_dump(mode="json") for card in answer])
+            with suppress(OSError):  # a cache that is read-only costs time and nothing else
+                write_json(_cache_file(plugin), [card.model_dump(mode="json") for card in answer])
     return _merge(plugins, known, broken)
 
 
@@ -161,25 +164,32 @@ def _ask(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Put requests to discovery processes; one that dies fails its request and spares the rest."""
     answers: list[dict[str, Any]] = []
     while len(answers) < len(requests):
-        remaining = requests[len(answers) :]
-        command = [sys.executable, "-P", "-m", "harness.discovery", json.dumps(remaining)]
-        environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-        try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                timeout=DISCOVERY_SECONDS,
-                check=False,
-                env=environment,
-            )
-            output, ending = done.stdout, f"importing it ended the process (exit {done.returncode})"
-        except subprocess.TimeoutExpired as error:
-            output, ending = (
-                error.stdout or b"",
-                f"no answer within {DISCOVERY_SECONDS} s of import",
-            )
-        lines = output.decode(errors="replace").splitlines()
-        answers += [json.loads(line) for line in lines]
-        if len(lines) < len(remaining):
-            answers.append({"error": ending})
+        answers += _ask_one_process(requests[len(answers) :])
+    return answers
+
+
+def _ask_one_process(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the answers of one process; the last says why there are no more, if there are not."""
+    answers: list[dict[str, Any]] = []
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "harness.discovery", json.dumps(requests)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    with process.stdout as lines:
+        for _ in requests:
+            if not select.select([lines], [], [], DISCOVERY_SECONDS)[0]:
+                answers.append({"error": f"no answer within {DISCOVERY_SECONDS} s of import"})
+                break
+            line = lines.readline()
+            if not line:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(DISCOVERY_SECONDS)
+                ending = f"importing it ended the process (exit {process.returncode})"
+                answers.append({"error": ending})
+                break
+            answers.append(json.loads(line))
+    process.kill()
+    process.wait()
     return answers

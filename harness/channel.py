@@ -7,6 +7,7 @@ checked to be one of the messages that this end understands (:mod:`harness.proto
 from __future__ import annotations
 
 import socket
+import time
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -28,9 +29,16 @@ T = TypeVar("T")
 class Channel(Generic[T]):
     """One end of a conversation that hears messages of type T."""
 
-    def __init__(self, end: socket.socket, heard: Any) -> None:
-        """Take an end, and the messages that it understands: a type, or a union of several."""
+    def __init__(self, end: socket.socket, heard: Any, patience: float | None = None) -> None:
+        """Take an end.
+
+        Args:
+            end: of a socket pair.
+            heard: the messages that it understands: a type, or a union of several.
+            patience: seconds after which a side that takes nothing more counts as gone.
+        """
         self._end = end
+        self._patience = patience
         self._heard: TypeAdapter[T] = TypeAdapter(heard)
         self._received = bytearray()
 
@@ -41,18 +49,24 @@ class Channel(Generic[T]):
             ChannelClosedError: nobody listens any more.
         """
         try:
+            self._end.settimeout(self._patience)
             self._end.sendall(message.model_dump_json().encode() + b"\n")
         except OSError as error:
             raise ChannelClosedError(str(error)) from None
 
-    def receive(self) -> T:
+    def receive(self, within: float | None = None) -> T:
         """Return the next message.
+
+        Args:
+            within: seconds to wait for all of it; what has come by then is kept.
 
         Raises:
             ChannelClosedError: the other side closed.
             ProtocolError: it sent something else than a message that is understood here.
+            TimeoutError: it did not come in time.
         """
         searched = 0
+        until = None if within is None else time.monotonic() + within
         while True:
             end = self._received.find(b"\n", searched)
             if end >= 0:
@@ -61,7 +75,10 @@ class Channel(Generic[T]):
                 return self._parse(line)
             searched = len(self._received)
             try:
+                self._end.settimeout(None if until is None else max(0.0, until - time.monotonic()))
                 data = self._end.recv(1 << 20)
+            except (TimeoutError, BlockingIOError):
+                raise TimeoutError("no message came in time") from None
             except OSError as error:
                 raise ChannelClosedError(str(error)) from None
             if not data:

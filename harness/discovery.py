@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import sys
 from typing import Any
 
@@ -60,6 +61,8 @@ def _card(method: type[Method]) -> dict[str, Any]:
         raise TypeError(f"bench_methods returned {method!r}, which is no Method class")
     if missing := [name for name in ("name", "task", "access") if not hasattr(method, name)]:
         raise TypeError(f"{method.__name__} does not set {', '.join(missing)}")
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", method.name):
+        raise ValueError(f"name {method.name!r} is no file name; write it as in my-method")
     reference = method.reference
     return {
         "name": method.name,

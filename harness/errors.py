@@ -1,11 +1,35 @@
 """The one exception that a person is meant to read, and how others are told."""
 
+import errno
+
 
 class BenchError(Exception):
     """Bad input or usage, said in one line that names the file or key and the remedy.
 
     The command line prints the message without a traceback and exits with code 2.
     """
+
+
+class StorageError(BenchError):
+    """A disk does not take what has to be written, which is no fault of any method."""
+
+
+def storage_error(error: OSError) -> StorageError | None:
+    """Return what to tell a person where a disk is full or read-only; ``None`` for other errors."""
+    remedies = {
+        errno.ENOSPC: "free some space",
+        errno.EDQUOT: "free some of your quota",
+        errno.EFBIG: "files of this size are not allowed here",
+        errno.EROFS: "make it writable",
+        errno.EACCES: "see to its permissions",
+        errno.EPERM: "see to its permissions",
+    }
+    if error.errno not in remedies:
+        return None
+    where = error.filename or "a file could not be written"
+    elsewhere = "choose other folders with BENCH_CACHE and BENCH_RESULTS"
+    text = f"{where}: {error.strerror}; {remedies[error.errno]}, or {elsewhere}"
+    return StorageError(f"{text}; what is finished stays finished")
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
@@ -29,5 +53,10 @@ def short(value: object) -> str:
 
 def describe(error: BaseException) -> str:
     """Return an exception as one line."""
-    text = " ".join(str(error).split())
+    text = " ".join(printable(str(error)).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Return a text of others with blanks for what moves the cursor or cannot be encoded."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

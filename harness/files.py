@@ -38,6 +38,16 @@ def shipped(*parts: str) -> Path:
 
 
 @contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an error of the block name a file; the system does not say where a disk was full."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary neighbour of ``path`` that takes its name only when the block succeeds.
 
@@ -48,7 +58,7 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
         dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".tmp"
     )
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with naming(path), os.fdopen(descriptor, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

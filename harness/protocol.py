@@ -104,6 +104,13 @@ class Failed(Message):
     input: bool = False  # whether what was asked for is at fault
 
 
+class NoRoom(Message):
+    """The feature service cannot write what it should; that ends the run."""
+
+    say: Literal["no room"] = "no room"
+    reason: str
+
+
 class Shards(Message):
     """Where features lie: a shard for each layer."""
 
@@ -175,17 +182,26 @@ class Lent(Message):
     weights: Weights
 
 
+class Started(Message):
+    """A worker was forked."""
+
+    say: Literal["started"] = "started"
+    pid: int
+
+
 class Ended(Message):
     """A forked worker is no more."""
 
+    say: Literal["ended"] = "ended"
     code: int  # negative for a signal
 
 
+FromTemplate = Annotated[Started | Ended, Field(discriminator="say")]
 FromWorker = Annotated[
     Progress | Log | Extract | Lend | Predicted | Failed, Field(discriminator="say")
 ]
 ToWorker = Annotated[Job | Shards | Network | Failed, Field(discriminator="say")]
 ToService = Annotated[Service | Fetch | Open | Extract | Lend, Field(discriminator="say")]
 FromService = Annotated[
-    Progress | Log | Fetched | Done | Extracted | Lent | Failed, Field(discriminator="say")
+    Progress | Log | Fetched | Done | Extracted | Lent | Failed | NoRoom, Field(discriminator="say")
 ]

@@ -1,7 +1,10 @@
 import json
 import os
 
-from support import method_source
+import pytest
+
+from harness import cards
+from support import OTHERS, QUICK, method_source
 
 ANSWER = "return Prediction(np.zeros(n), np.zeros(n, int))"
 
@@ -24,6 +27,8 @@ def test_broken_plugins_are_listed_with_their_reason_and_spare_the_others(bench)
     bench.plugin("b-exits", "import os; os._exit(7)")
     bench.plugin("c-empty", "")
     bench.plugin("d-prints", "print('noise on stdout')\n" + method_source("d-prints", ANSWER))
+    bench.plugin("e-prints-much", method_source("e", ANSWER, top="print('x' * 10_000_000)"))
+    bench.plugin("f-outside", method_source("../outside", ANSWER))
     bench.plugin("z-twice", method_source("nearest-pixel", ANSWER))
     (bench.folder / "plugins" / "c_empty.py").unlink()
     listed = rows(bench)
@@ -31,6 +36,8 @@ def test_broken_plugins_are_listed_with_their_reason_and_spare_the_others(bench)
     assert "exit 7" in listed["b-exits"]["broken"]
     assert "No module named" in listed["c-empty"]["broken"]
     assert listed["d-prints"]["broken"] is None
+    assert listed["e"]["broken"] is None
+    assert "write it as in my-method" in listed["f-outside"]["broken"]
     assert "already brought by nearest-pixel" in listed["z-twice"]["broken"]
     assert "cosine-threshold" in listed
 
@@ -102,3 +109,18 @@ def test_the_cards_are_plain_json(bench):
         next((bench.folder / "cache" / "cards").glob("cosine-threshold-*.json")).read_text()
     )
     assert card["name"] == "cosine-threshold"
+
+
+@pytest.mark.slow
+def test_a_plugin_whose_import_hangs_is_broken_and_spares_the_others(bench, monkeypatch):
+    monkeypatch.setenv("BENCH_CACHE", str(bench.folder / "cache"))
+    monkeypatch.setenv("BENCH_DISABLE_PLUGINS", ",".join((*OTHERS, *QUICK)))
+    monkeypatch.setenv("PYTHONPATH", bench.environment["PYTHONPATH"])
+    monkeypatch.syspath_prepend(bench.folder / "plugins")
+    monkeypatch.setattr(cards, "DISCOVERY_SECONDS", 30)
+    bench.plugin("a-hangs", method_source("a-hangs", ANSWER, top="import time; time.sleep(3600)"))
+    bench.plugin("b-fine", method_source("b-fine", ANSWER))
+    found = cards.read_cards()
+    [broken] = found.broken
+    assert (broken.plugin, broken.reason) == ("a-hangs", "no answer within 30 s of import")
+    assert list(found.methods) == ["b-fine"]

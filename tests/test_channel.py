@@ -65,3 +65,19 @@ def test_a_closed_end_is_told_from_a_wrong_word():
         theirs.close()
         with pytest.raises(ChannelClosedError):
             ours.receive()
+
+
+def test_half_a_message_is_waited_for_no_longer_than_asked_and_not_lost():
+    with ends() as (theirs, ours):
+        for part in (b'{"say": "log", ', b'"text": '):
+            theirs.sendall(part)
+            with pytest.raises(TimeoutError):
+                ours.receive(within=0.01)
+        theirs.sendall(b'"whole"}\n')
+        assert ours.receive(within=60) == Log(text="whole")
+
+
+def test_an_end_that_takes_nothing_counts_as_gone():
+    theirs, ours = socket.socketpair()
+    with theirs, ours, pytest.raises(ChannelClosedError):
+        Channel[Any](ours, FromWorker, patience=0.01).send(Log(text="x" * 10_000_000))

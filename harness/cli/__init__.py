@@ -25,7 +25,7 @@ from harness.cli import (
     submit,
 )
 from harness.cli.options import DatasetFiles
-from harness.errors import BenchError
+from harness.errors import BenchError, storage_error
 
 app = typer.Typer(
     name="bench",
@@ -80,6 +80,12 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        full = storage_error(error)
+        if full is None:
+            raise
+        _complain(str(full))
+        sys.exit(2)
 
 
 def _complain(message: str) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.datasets.catalogue import Catalogue
     from harness.datasets.entry import Entry
     from harness.plugins import Trusted
+    from harness.running.limits import Limits
     from harness.running.records import RecordStore
 
 DatasetFiles = Annotated[
@@ -60,6 +61,23 @@ Threads = Annotated[
         help="On the CPU; all cores by default. What a method trains depends on their number.",
     ),
 ]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        min=0.1,
+        help="For one fit and its answers (each fold and each pool); the features do not count.",
+    ),
+]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--memory-limit",
+        metavar="SIZE",
+        help="Memory that the processes of a method may hold together, as 8GB; on Linux.",
+    ),
+]
 BudgetOption = Annotated[
     Budget, typer.Option(help="The paper's parameters, or smaller ones for a laptop.")
 ]
@@ -89,6 +107,22 @@ def find_auxiliary(catalogue: Catalogue, name: str | None) -> Entry | None:
             f"are labelled; see: bench list datasets"
         )
     return found[0]
+
+
+def read_limits(timeout: float | None, memory: str | None) -> Limits:
+    """Return what a method may take.
+
+    Raises:
+        BenchError: the memory is no size, or this system does not tell what processes hold.
+    """
+    from harness.features.inventory import parse_size
+    from harness.running.limits import Limits, memory_is_told
+
+    if memory is None:
+        return Limits(timeout)
+    if not memory_is_told():
+        raise BenchError("--memory-limit: only Linux tells what processes hold; leave it out")
+    return Limits(timeout, parse_size(memory, "--memory-limit"))
 
 
 def open_results(folder: Path | None) -> RecordStore:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import Changes, WeightFiles
+from harness.cli.options import Changes, MemoryLimit, Timeout, WeightFiles, read_limits
 from harness.vocabulary import Task
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def check(
     ] = None,
     changes: Changes = None,
     weights: WeightFiles = None,
+    timeout: Timeout = 600.0,
+    memory_limit: MemoryLimit = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Check how a method behaves: on small data, at the demo budget, on the CPU.
@@ -69,11 +71,13 @@ def check(
     from harness.cli.run import read_changes, read_weights
     from harness.testing.kit import Kit, chosen_checks
 
+    limits = read_limits(timeout, memory_limit)
     cards = read_cards()
     chosen = _methods(name, cards)
     changed, checks = read_changes(changes or [], cards), chosen_checks(only)
     reports, given = [], read_weights(weights or [])
-    with Progress(len(chosen) * len(checks)) as progress, Kit(given, progress.step) as kit:
+    progress = Progress(len(chosen) * len(checks))
+    with progress, Kit(given, progress.step, limits) as kit:
         for card in chosen:
             progress.begin(card.name)
             reports.append(kit.check(card.name, changed.get(card.name), checks, progress.checked))

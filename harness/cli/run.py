@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,13 +17,16 @@ from harness.cli.options import (
     Changes,
     DatasetFiles,
     Device,
+    MemoryLimit,
     Precision,
     ResultsFolder,
     Threads,
+    Timeout,
     WeightFiles,
     find_auxiliary,
     open_catalogue,
     open_results,
+    read_limits,
 )
 from harness.errors import BenchError
 from harness.vocabulary import Budget
@@ -70,6 +76,8 @@ def run(
     device: Device = "auto",
     precision: Precision = "fp32",
     threads: Threads = None,
+    timeout: Timeout = None,
+    memory_limit: MemoryLimit = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run finished cells again.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
     results: ResultsFolder = None,
@@ -87,12 +95,14 @@ def run(
       bench run -m cosine-threshold --set cosine-threshold.alpha=0.7
       bench run --all --budget paper --weights resnet50.tv_in1k=resnet50.safetensors
       bench run --all --auxiliary phantom-attribution-content
+      bench run --all --timeout 3600 --memory-limit 12GB
     """
     from harness.cli.reporting import make_talker
     from harness.running.plan import WeightsAtHand, make_plan
 
     if protocol not in ("official", "cv"):
         raise BenchError(f"--protocol {protocol}: choose official or cv (or use: bench submit)")
+    limits = read_limits(timeout, memory_limit)
     talker = make_talker(as_json=as_json)
     chosen, cards = choose_methods(everything, method or [], headline)
     talker.broken(cards.broken)
@@ -110,7 +120,7 @@ def run(
     if dry_run:
         talker.plan(plan)
         return
-    settings = read_settings(device, precision, threads, given)
+    settings = replace(read_settings(device, precision, threads, given), limits=limits)
     named = [] if everything else sorted({name for c in plan.todo for name in c.backbones})
     records = _work(plan, store, settings, talker, named)
     talker.boards(store, opened, protocol, budget)
@@ -256,5 +266,6 @@ def _work(
         with talker:
             return run_plan(plan, store, settings, talker, named)
     except KeyboardInterrupt:
-        talker.interrupted("bench " + " ".join(sys.argv[1:]))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all has been stopped; what is left is a line
+        talker.interrupted(shlex.join(["bench", *sys.argv[1:]]))
         raise typer.Exit(130) from None

@@ -7,6 +7,7 @@ digest of their pixels, so that their order tells nothing.
 """
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -23,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.datasets.images import pixel_digest
 from harness.datasets.recipe import RawSet
 from harness.errors import BenchError
-from harness.files import cache_dir, read_json, write_json, write_text
+from harness.files import cache_dir, naming, read_json, write_json, write_text
 
 SCHEMA: Final = (
     2  # raised whenever a pack would come out differently, for example by a new decoding rule
@@ -170,6 +171,20 @@ def _names(folder: Path) -> list[str]:
     return [str(name) for name in known] if isinstance(known, list) else []
 
 
+def write_images(path: Path, pixels: NDArray[np.uint8], order: Iterable[int] | None = None) -> None:
+    """Write images (N, H, W) as .npy, in another order if one is given.
+
+    Raises:
+        OSError: the disk is full, which a mapped file would tell by a signal, and ``np.save``
+            without saying why.
+    """
+    described = {"descr": "|u1", "fortran_order": False, "shape": pixels.shape}
+    with naming(path), path.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, described)
+        for row in range(len(pixels)) if order is None else order:
+            stream.write(np.ascontiguousarray(pixels[row], np.uint8).data)
+
+
 def _image(packed: PackedSet, row: int) -> NDArray[np.uint8]:
     image: NDArray[np.uint8] = packed.pixels()[row]
     return image
@@ -215,13 +230,12 @@ def _write(folder: Path, name: str, raw: RawSet) -> _Listing:
     digests = [pixel_digest(image).hex() for image in raw.pixels]
     order = sorted(range(len(digests)), key=lambda row: (digests[row], raw.ids[row]))
     path = folder / f"{name.replace('/', '.')}.npy"
-    images = open_memmap(path, mode="w+", dtype=np.uint8, shape=raw.pixels.shape)
-    for row, source in enumerate(order):
-        images[row] = raw.pixels[source]
-    images.flush()
+    write_images(path, raw.pixels, order)
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
     return _Listing(
         name=name,
-        shape=images.shape,
+        shape=raw.pixels.shape,
         ids=tuple(raw.ids[row] for row in order),
         digests=tuple(digests[row] for row in order),
         labels=raw.labels and tuple(raw.labels[row] for row in order),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.channel import Channel, ChannelClosedError, ProtocolError
-from harness.errors import BenchError
+from harness.errors import BenchError, StorageError
 from harness.files import cache_dir
 from harness.protocol import (
     Done,
@@ -25,6 +25,7 @@ from harness.protocol import (
     Lent,
     Log,
     Message,
+    NoRoom,
     Open,
     Progress,
     Service,
@@ -33,7 +34,7 @@ from harness.protocol import (
 from harness.weights import Weights
 
 Listener = Callable[[Progress | Log], None]
-Heard = Progress | Log | Fetched | Done | Extracted | Lent | Failed
+Heard = Progress | Log | Fetched | Done | Extracted | Lent | Failed | NoRoom
 T = TypeVar("T", bound=Message)
 
 
@@ -70,6 +71,11 @@ class FeatureClient:
         """The process of the service, for whoever watches its memory."""
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether the service is no more."""
+        return self._process.poll() is not None
+
     def fetch(self, backbone: str) -> Weights:
         """Have the weights of a backbone on this machine.
 
@@ -94,6 +100,7 @@ class FeatureClient:
         Raises:
             BenchError: the backbone or a layer is unknown, or the weights cannot be had.
             FeatureError: the extraction failed.
+            StorageError: the store does not take the features.
         """
         wanted = Extract(set_name=set_name, backbone=backbone, layers=tuple(layers))
         return self._ask(wanted, Extracted, listen)
@@ -126,6 +133,8 @@ class FeatureClient:
         except (ChannelClosedError, ProtocolError) as error:
             code = self._process.wait()
             raise FeatureError(f"the feature service ended (exit {code}): {error}") from None
+        if isinstance(answer, NoRoom):
+            raise StorageError(answer.reason)
         if isinstance(answer, Failed):
             raise BenchError(answer.reason) if answer.input else FeatureError(answer.reason)
         assert isinstance(answer, wanted)

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.channel import Channel, ChannelClosedError
-from harness.errors import BenchError, describe
+from harness.errors import BenchError, describe, storage_error
 from harness.features.backbones import Backbone, find_backbone
 from harness.features.batches import Batches
 from harness.features.extractor import check_layers
@@ -42,6 +42,7 @@ from harness.protocol import (
     Lent,
     Log,
     Message,
+    NoRoom,
     Open,
     Progress,
     Service,
@@ -102,21 +103,25 @@ class FeatureService:
     def answer(self, request: Request) -> Message:
         """Answer one request; what went wrong is an answer too."""
         try:
-            match request:
-                case Fetch():
-                    return Fetched(weights=self._backbone(request.backbone).fetch())
-                case Open():
-                    return self._open(request)
-                case Extract():
-                    return self._extracted(request)
-                case Lend():
-                    return self._lent(request.backbone)
-                case Service():
-                    raise ValueError("the service is told only once what it is")
+            return self._done(request)
         except BenchError as error:
             return Failed(reason=str(error), input=True)
         except Exception as error:
-            return Failed(reason=describe(error))
+            full = storage_error(error) if isinstance(error, OSError) else None
+            return NoRoom(reason=str(full)) if full else Failed(reason=describe(error))
+
+    def _done(self, request: Request) -> Message:
+        match request:
+            case Fetch():
+                return Fetched(weights=self._backbone(request.backbone).fetch())
+            case Open():
+                return self._open(request)
+            case Extract():
+                return self._extracted(request)
+            case Lend():
+                return self._lent(request.backbone)
+            case Service():
+                raise ValueError("the service is told only once what it is")
 
     def _open(self, request: Open) -> Done:
         sets = {

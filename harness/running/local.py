@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.channel import Channel, ChannelClosedError, ProtocolError
 from harness.datasets.cases import Case
-from harness.errors import BenchError
+from harness.errors import BenchError, StorageError, printable
 from harness.features.client import FeatureClient, FeatureError
 from harness.files import cache_dir, json_digest
 from harness.method import Task
@@ -33,14 +32,18 @@ from harness.protocol import (
     Progress,
     Shards,
 )
+from harness.running.claims import OwnFolder, claimed, sweep_fits
+from harness.running.limits import Limits, OverrunError, Watch
 from harness.running.plan import Cell
-from harness.running.processes import FEW, Spawned, Template, Worker
+from harness.running.processes import FEW, Spawned, Template, Worker, ending
 from harness.running.records import Status
 from harness.running.sealing import SealedSet, seal, seen_digest
 from harness.weights import Used, weights_of_file
 
 LOG_LINES = 20  # of a worker's output, kept when it does not end well
-KEPT_DAYS = 14  # checkpoints of a fit that was interrupted and never taken up again
+LOG_BYTES = 1 << 16  # the end of the output, in which they are looked for
+MODULES = "Extension modules: "  # begins the last line of Python's stacks, which helps nobody
+STALLED = 30.0  # seconds after which a worker that takes no answer counts as gone
 Told = Callable[[str, int, int | None], None]  # how far it is: what, done, of how many
 Heard = Progress | Log | Extract | Lend | Predicted | Failed
 
@@ -53,6 +56,7 @@ class Settings:
     precision: str  # "fp32", "bf16", or "auto": each backbone what serves it best
     threads: int
     weights: Mapping[str, Path]  # given by --weights NAME=FILE
+    limits: Limits = field(default_factory=Limits)
     watched: bool = False  # whether workers note what they write outside their own folders
 
     @property
@@ -84,20 +88,17 @@ class LocalEngine:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        runs = cache_dir() / "runs"
-        runs.mkdir(parents=True, exist_ok=True)
-        _sweep(runs)
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=runs))
+        self._folder = OwnFolder(cache_dir() / "runs", f"{os.getpid()}-")
         self._fits = cache_dir() / "fits"
-        _sweep_fits(self._fits)
+        sweep_fits(self._fits)
         self._features: FeatureClient | None = None
         self._template: Template | None = None
         self._cases = 0
 
     @property
     def features(self) -> FeatureClient:
-        """The feature service, started when first needed."""
-        if self._features is None:
+        """The feature service, started when first needed, and again where it has ended."""
+        if self._features is None or self._features.ended:
             s = self.settings
             self._features = FeatureClient(s.device, s.precision, s.threads, s.weights)
         return self._features
@@ -122,17 +123,21 @@ class LocalEngine:
             cell: the method, its parameters and the seed.
             case: training part and questions.
             progress: told how far the worker or the feature service is.
+
+        Raises:
+            StorageError: a disk is full or read-only.
+            BenchError: no worker can be started.
         """
         self._cases += 1
-        folder = self._folder / str(self._cases)
+        folder = self._folder.path / str(self._cases)
         scratch = folder / "scratch"
         scratch.mkdir(parents=True)
         try:
             sealed = seal(case, cell.task, cell.card.access, folder)
-            job = self._job(cell, case, sealed, scratch)
-            started = time.monotonic()
-            answer = self._attend(job, sealed, folder / "log", progress)
-            shutil.rmtree(job.checkpoints, ignore_errors=True)  # not when the run is interrupted
+            with claimed(self._checkpoints(cell, case), folder / "fit") as checkpoints:
+                job = self._job(cell, case, sealed, scratch, checkpoints)
+                started = time.monotonic()
+                answer = self._attend(job, sealed, folder / "log", progress)
             seconds = {**answer.seconds, "seconds": time.monotonic() - started}
             checked = _checked(answer, case, cell.task, job.classes)
             return replace(checked, seconds=seconds)
@@ -144,7 +149,7 @@ class LocalEngine:
         self.renew()
         if self._features is not None:
             self._features.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
     def __enter__(self) -> LocalEngine:
         return self
@@ -152,7 +157,14 @@ class LocalEngine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _job(self, cell: Cell, case: Case, sealed: Mapping[str, SealedSet], scratch: Path) -> Job:
+    def _job(
+        self,
+        cell: Cell,
+        case: Case,
+        sealed: Mapping[str, SealedSet],
+        scratch: Path,
+        checkpoints: Path,
+    ) -> Job:
         return Job(
             plugin=cell.card.family,
             method=cell.card.name,
@@ -164,7 +176,7 @@ class LocalEngine:
             precision=self.settings.training_precision,
             threads=self.settings.threads,
             scratch=scratch,
-            checkpoints=self._checkpoints(cell, case),
+            checkpoints=checkpoints,
             sets={name: s.path for name, s in sealed.items()},
             groups={name: s.groups for name, s in sealed.items() if s.groups is not None},
             watched=self.settings.watched,
@@ -180,48 +192,72 @@ class LocalEngine:
             if name in cell.backbones
         }
         settings = [s.device, s.precision, s.threads, given]
-        folder = self._fits / json_digest([cell.doing, seen, settings])[:32]
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        return self._fits / json_digest([cell.doing, seen, settings])[:32]
 
     def _attend(
         self, job: Job, sealed: Mapping[str, SealedSet], log: Path, progress: Told
     ) -> Answer:
         """Start a worker and serve it until it has answered or is gone."""
         ours, theirs = socket.socketpair()
-        channel = Channel[Heard](ours, FromWorker)
-        with log.open("ab") as output:
+        channel = Channel[Heard](ours, FromWorker, STALLED)
+        with log.open("a+b") as output:
             process = self._start(theirs, output.fileno())
-        theirs.close()
-        costs = Costs()
-        last: Predicted | Failed | None = None
-        opened = False
+            theirs.close()
+            watch, costs = Watch(process.pid, output, self.settings.limits), Costs()
+            last: Predicted | Failed | OverrunError | None = None
+            try:
+                channel.send(job)
+                last = self._converse(channel, watch, sealed, costs, progress)
+            except ChannelClosedError:
+                pass
+            except ProtocolError as error:
+                last = Failed(reason=f"the worker broke the protocol: {error}")
+                process.kill()
+            except OverrunError as overrun:
+                last = overrun
+                process.abort()
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                channel.close()
+            return _outcome(last, self._code(process), costs, _tail(output))
+
+    def _code(self, process: Worker) -> int | None:
+        """Return a worker's exit code; ``None`` where it had to be ended."""
         try:
-            channel.send(job)
-            while last is None:
-                match message := channel.receive():
-                    case Progress():
-                        progress(message.what, message.done, message.of)
-                    case Log():
-                        costs.said.append(message.text[:400])
-                    case Extract():
+            return process.wait()
+        except (TimeoutError, ChannelClosedError):
+            self.renew()  # the template is gone or stopped, and the worker with it
+            return None
+
+    def _converse(
+        self,
+        channel: Channel[Heard],
+        watch: Watch,
+        sealed: Mapping[str, SealedSet],
+        costs: Costs,
+        progress: Told,
+    ) -> Predicted | Failed:
+        """Give a worker what it asks for until it has answered."""
+        opened = False
+        while True:
+            match message := watch.hear(channel):
+                case Progress():
+                    progress(message.what, message.done, message.of)
+                case Log():
+                    costs.say(message.text)
+                case Extract():
+                    with watch.excused():
                         if not opened:
                             self._open(sealed)
                             opened = True
                         channel.send(self._serve(message, costs, progress))
-                    case Lend():
+                case Lend():
+                    with watch.excused():
                         channel.send(self._lend(message.backbone, costs))
-                    case _:
-                        last = message
-        except ChannelClosedError:
-            pass
-        except ProtocolError as error:
-            last = Failed(reason=f"the worker broke the protocol: {error}")
-            process.kill()
-        finally:
-            channel.close()
-        code = process.wait()
-        return _outcome(last, code, costs, _tail(log))
+                case _:
+                    return message
 
     def _open(self, sealed: Mapping[str, SealedSet]) -> None:
         self.features.open({n: (s.path, s.digests) for n, s in sealed.items()})
@@ -231,10 +267,12 @@ class LocalEngine:
             if isinstance(event, Progress):
                 progress(event.what, event.done, event.of)
             else:
-                costs.said.append(event.text)
+                costs.say(event.text)
 
         try:
             found = self.features.features(wanted.set_name, wanted.backbone, wanted.layers, listen)
+        except StorageError:
+            raise
         except (BenchError, FeatureError) as error:
             return Failed(reason=str(error))
         costs.hits += found.hits
@@ -245,6 +283,8 @@ class LocalEngine:
     def _lend(self, backbone: str, costs: Costs) -> Network | Failed:
         try:
             lent = self.features.network(backbone)
+        except StorageError:
+            raise
         except (BenchError, FeatureError) as error:
             return Failed(reason=str(error))
         used = Used(lent.weights, self.settings.training_precision, None)
@@ -257,35 +297,46 @@ class LocalEngine:
         return Spawned(channel, log)
 
     def _start_template(self) -> Template:
-        if self._template is None:
+        if self._template is None or self._template.ended:
+            self.renew()
             self._template = Template()
         return self._template
 
 
 class Costs:
-    """What the features of a case cost, summed over its requests."""
+    """What the features of a case cost, summed over its requests, and what was said meanwhile."""
 
     def __init__(self) -> None:
         self.hits = self.misses = 0
         self.used: dict[str, Used] = {}
-        self.said: list[str] = []
+        self.said: dict[str, None] = {}  # the last distinct lines
+
+    def say(self, text: str) -> None:
+        """Keep a line; of many the last."""
+        self.said[printable(text)[:400]] = None
+        if len(self.said) > LOG_LINES:
+            del self.said[next(iter(self.said))]
 
 
 def _outcome(
-    last: Predicted | Failed | None, code: int, costs: Costs, log: tuple[str, ...]
+    last: Predicted | Failed | OverrunError | None,
+    code: int | None,
+    costs: Costs,
+    log: tuple[str, ...],
 ) -> Answer:
     spent: dict[str, Any] = {
         "backbones": tuple(costs.used[name] for name in sorted(costs.used)),
         "hits": costs.hits,
         "misses": costs.misses,
     }
-    said = tuple(dict.fromkeys(costs.said))[-LOG_LINES:]
+    said = tuple(costs.said)
     log = said + log
     if last is None:
-        how = f"signal {-code}" if code < 0 else f"exit {code}"
-        return Answer(Status.CRASHED, f"the worker's process ended ({how})", log, **spent)
+        return Answer(Status.CRASHED, f"the worker's process ended ({ending(code)})", log, **spent)
     if isinstance(last, Failed):
-        return Answer(Status.FAILED, last.reason[:500], log, **spent)
+        return Answer(Status.FAILED, printable(last.reason)[:500], log, **spent)
+    if isinstance(last, OverrunError):
+        return Answer(last.status, str(last), log, **spent)
     return Answer(
         Status.OK,
         None,
@@ -325,32 +376,9 @@ def _checked(answer: Answer, case: Case, task: Task, classes: int) -> Answer:
     return replace(answer, status=Status.FAILED, reason=reason)
 
 
-def _tail(log: Path) -> tuple[str, ...]:
-    lines = log.read_text(errors="replace").splitlines()
-    return tuple(line[:400] for line in lines[-LOG_LINES:])
-
-
-def _sweep(runs: Path) -> None:
-    """Remove the folders of runs whose process is gone."""
-    for folder in runs.iterdir():
-        pid = folder.name.partition("-")[0]
-        if pid.isdecimal() and not _alive(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sweep_fits(fits: Path) -> None:
-    """Remove checkpoints that nobody came back for."""
-    oldest = time.time() - KEPT_DAYS * 86_400
-    for folder in fits.glob("*"):
-        if folder.stat().st_mtime < oldest:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _tail(log: BinaryIO) -> tuple[str, ...]:
+    """Return the last lines of a worker's output, whatever it did to the name of the file."""
+    start = max(0, os.fstat(log.fileno()).st_size - LOG_BYTES)
+    text = os.pread(log.fileno(), LOG_BYTES, start).decode(errors="replace")
+    lines = [line for line in text.splitlines() if not line.startswith(MODULES)]
+    return tuple(printable(line)[:400] for line in lines[-LOG_LINES:])

@@ -3,29 +3,72 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
-from typing import Protocol
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from pathlib import Path
 
-from harness.channel import Channel
-from harness.protocol import Ended
+from harness.channel import Channel, ChannelClosedError
+from harness.errors import BenchError
+from harness.protocol import Ended, FromTemplate, Started
 
+MOMENT = 10.0  # seconds that a worker has for ending by itself
+CLOSING = 1.0  # seconds that the template has: after Ctrl-C a person waits for it
 FEW = 4  # workers, before the imports that many methods share are worth their seconds
+_CRASH = ": compiled code crashed; the log shows where it was called"
+SIGNALS = {  # what usually sends it
+    "SIGABRT": ": compiled code gave up; the log shows where it was called",
+    "SIGBUS": ": a mapped file was cut off, or a disk or /dev/shm is full",
+    "SIGFPE": _CRASH,
+    "SIGILL": _CRASH,
+    "SIGKILL": ": killed from outside, most often because the system ran out of memory",
+    "SIGSEGV": _CRASH,
+}
 KEPT_ENVIRONMENT = (
     "PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
     "CUDA_VISIBLE_DEVICES", "OMP_WAIT_POLICY", "BENCH_DISABLE_PLUGINS",
 )  # fmt: skip
 
 
-class Worker(Protocol):
-    """A started worker."""
+class Worker(ABC):
+    """A started worker, which leads a process group of its own."""
 
-    def wait(self) -> int:
-        """Wait for its end; return the exit code, negative for a signal."""
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        with suppress(OSError):  # where memory runs out the system takes it before the harness
+            Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+
+    def wait(self) -> int | None:
+        """Wait a moment for its end, then end it.
+
+        Returns:
+            The exit code, negative for a signal; ``None`` where it had to be ended.
+
+        Raises:
+            TimeoutError, ChannelClosedError: whoever should report its end does not.
+        """
+        with suppress(TimeoutError, ChannelClosedError):
+            return self._code(MOMENT)
+        self.kill()
+        self._code(MOMENT)
+        return None
+
+    def abort(self) -> None:
+        """Have it show in its log where it is, and end."""
+        _signal(self.pid, signal.SIGABRT)
 
     def kill(self) -> None:
-        """End it now."""
+        """End it and its children now."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        _signal(self.pid, signal.SIGKILL)
+
+    @abstractmethod
+    def _code(self, within: float) -> int:
+        """Return its exit code, or raise TimeoutError, or ChannelClosedError: nobody knows it."""
 
 
 class Template:
@@ -46,32 +89,51 @@ class Template:
         )  # fmt: skip
         theirs.close()
         self._control = ours
-        self._reports = Channel[Ended](ours, Ended)
+        self._reports = Channel[Started | Ended](ours, FromTemplate)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is no more; a method can do that."""
+        return self._process.poll() is not None
 
     def fork(self, channel: socket.socket, log: int) -> Worker:
-        """Fork a worker onto one end of a channel, its output going to ``log``."""
-        socket.send_fds(self._control, [b"F"], [channel.fileno(), log])
-        return Forked(self._control, self._reports)
+        """Fork a worker onto one end of a channel, its output going to ``log``.
+
+        Raises:
+            BenchError: it cannot.
+        """
+        try:
+            socket.send_fds(self._control, [b"F"], [channel.fileno(), log])
+            started = self._reports.receive()
+        except (OSError, ChannelClosedError):
+            code = self._process.wait()
+            raise BenchError(f"no worker can be started (exit {code}); see above why") from None
+        assert isinstance(started, Started)
+        return Forked(started.pid, self._reports)
 
     def close(self) -> None:
         """End the template and its workers."""
         self._control.close()
-        self._process.wait()
+        try:
+            self._process.wait(CLOSING)
+        except subprocess.TimeoutExpired:  # it imports, or a method has stopped it
+            for pid in descendants(self._process.pid):
+                _signal(pid, signal.SIGKILL)
+            self._process.kill()
+            self._process.wait()
 
 
 class Forked(Worker):
     """A worker forked from the template, which reports its end."""
 
-    def __init__(self, control: socket.socket, reports: Channel[Ended]) -> None:
-        self._control, self._reports = control, reports
+    def __init__(self, pid: int, reports: Channel[Started | Ended]) -> None:
+        super().__init__(pid)
+        self._reports = reports
 
-    def wait(self) -> int:
-        """Wait for the template's report."""
-        return self._reports.receive().code
-
-    def kill(self) -> None:
-        """Have the template end it."""
-        self._control.sendall(b"K")
+    def _code(self, within: float) -> int:
+        report = self._reports.receive(within)
+        assert isinstance(report, Ended)
+        return report.code
 
 
 class Spawned(Worker):
@@ -83,16 +145,46 @@ class Spawned(Worker):
             command, pass_fds=[channel.fileno()], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             env=_environment(), start_new_session=True,
         )  # fmt: skip
+        super().__init__(self._process.pid)
 
-    def wait(self) -> int:
-        """Wait for the process."""
-        return self._process.wait()
+    def _code(self, within: float) -> int:
+        try:
+            return self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
 
-    def kill(self) -> None:
-        """Kill the process."""
-        self._process.kill()
+
+def descendants(pid: int) -> list[int]:
+    """Return the children of a process and theirs; none where the system does not tell them."""
+    family = [pid]
+    for parent in family:
+        with suppress(OSError):  # it has just ended
+            for file in Path(f"/proc/{parent}/task").glob("*/children"):
+                family += map(int, file.read_text().split())
+    return family[1:]
+
+
+def ending(code: int | None) -> str:
+    """Say how a worker ended that gave no answer, and what that most likely means."""
+    if code is None:
+        return "it gave up its channel to the harness, went on, and was killed"
+    if code >= 0:
+        return f"exit {code}; a method returns or raises, it does not end its process"
+    known = {number.value: number.name for number in signal.Signals}
+    name = known.get(-code, "unknown")
+    return f"signal {-code}, {name}{SIGNALS.get(name, '')}"
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
 
 
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-    return {**kept, "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES", "PYTHONWARNINGS": "ignore"}
+    return {
+        **kept,
+        "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
+        "PYTHONFAULTHANDLER": "1",  # whoever crashes shows in its log where it was
+        "PYTHONWARNINGS": "ignore",
+    }

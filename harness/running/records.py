@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -11,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.datasets.entry import PlainName
 from harness.errors import BenchError
-from harness.files import json_digest, write_json
+from harness.files import json_digest, write_json, write_text
 from harness.method import Access, Budget, Task
+from harness.running.claims import alone
 
 SCHEMA: Literal[1] = 1
 
@@ -122,6 +124,11 @@ class RecordStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def check(self) -> None:
+        """Make the folder; an OSError where nothing can be written there, before hours of work."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=self.root).close()
+
     def stem(
         self,
         *,
@@ -143,9 +150,17 @@ class RecordStore:
         except (OSError, ValueError):
             return None
 
-    def write(self, stem: Path, record: Record) -> None:
-        """Write a record whole or not at all."""
-        write_json(with_ending(stem, ".json"), record.model_dump(mode="json"))
+    def write(self, stem: Path, record: Record, predictions: str | None = None) -> None:
+        """Write a record whole or not at all, after the answers that it names.
+
+        No record ever stands beside the answers of another: the old one goes first, and of several
+        processes each writes both before the next one does.
+        """
+        with alone(stem.parent):
+            if predictions is not None:
+                with_ending(stem, ".json").unlink(missing_ok=True)
+                write_text(with_ending(stem, ".csv"), predictions)
+            write_json(with_ending(stem, ".json"), record.model_dump(mode="json"))
 
     def datasets(self) -> list[str]:
         """Return the names of the data sets that have records."""

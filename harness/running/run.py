@@ -17,7 +17,6 @@ import numpy as np
 from harness import __version__
 from harness.datasets.cases import Case, make_cases, with_auxiliary, with_null_pool
 from harness.datasets.dataset import Dataset
-from harness.files import write_text
 from harness.method import Access, Task
 from harness.running.answers import Answers
 from harness.running.local import Answer, LocalEngine, Settings
@@ -79,39 +78,53 @@ def run_plan(
 
     Raises:
         BenchError: a case cannot be made, or the weights of a required backbone cannot be had.
+        OSError: the records or the cache cannot be written.
     """
     records = []
     with LocalEngine(settings) as engine:
         engine.warm_up(plan.todo)
         for backbone in required:
             engine.features.fetch(backbone)
+        store.check()
         reporter.begin(plan, store)
         asked = Answers(engine)
         for position, cell in enumerate(plan.todo):
             reporter.cell(cell, position)
             record = run_cell(cell, asked, store, reporter)
-            count_look(cell.stem(store).parent, record)
-            store.write(cell.stem(store), record)
             reporter.finished(cell, record)
             records.append(record)
     return records
 
 
 def run_cell(cell: Cell, asked: Answers, store: RecordStore, reporter: Reporter) -> Record:
-    """Answer and score one cell; a method that fails gives a record that says so."""
+    """Answer, score and record one cell; a method that fails gives a record that says so."""
+    record, predictions = _scored(cell, asked, store, reporter)
+    count_look(cell.stem(store).parent, record)
+    store.write(cell.stem(store), record, predictions)
+    return record
+
+
+def _scored(
+    cell: Cell, asked: Answers, store: RecordStore, reporter: Reporter
+) -> tuple[Record, str | None]:
+    """Return the record of a cell, and the content of the file of answers that it names."""
     cases = _cases(cell)
     answers = []
     for case in cases:
         answers.append(asked.of(cell, case, reporter.progress))
         if answers[-1].status is not Status.OK:
-            return _record(cell, asked.settings, answers)
+            return _record(cell, asked.settings, answers), None
     nulls = _null_answers(cell, cases, asked, reporter)
     if nulls and nulls[-1].status is not Status.OK:
-        return _record(cell, asked.settings, [*answers, *nulls])
-    predictions = _write_predictions(cell, cases, answers, store)
+        return _record(cell, asked.settings, [*answers, *nulls]), None
+    text = _predictions(cell, cases, answers)
+    facts = PredictionFacts(
+        path=with_ending(cell.stem(store), ".csv").name,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+    )
     metrics = _metrics(cell, cases, answers, nulls)
     record = _record(cell, asked.settings, [*answers, *nulls])
-    return record.model_copy(update={"metrics": metrics, "predictions": predictions})
+    return record.model_copy(update={"metrics": metrics, "predictions": facts}), text
 
 
 def answer_submission(cell: Cell, engine: LocalEngine, reporter: Reporter) -> tuple[Case, Answer]:
@@ -172,10 +185,8 @@ def _figures(metrics: Mapping[str, Metric]) -> dict[str, Figure]:
     return {name: Figure(**asdict(metric)) for name, metric in metrics.items()}
 
 
-def _write_predictions(
-    cell: Cell, cases: Sequence[Case], answers: Sequence[Answer], store: RecordStore
-) -> PredictionFacts:
-    """Write the answers beside the record: image, label, scores and, with folds, the fold."""
+def _predictions(cell: Cell, cases: Sequence[Case], answers: Sequence[Answer]) -> str:
+    """Return the answers as CSV: image, label, scores and the case."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     classes = cell.dataset.classes
@@ -189,11 +200,7 @@ def _write_predictions(
         writer.writerows(
             [image, label, *map(repr, score), case.name] for image, label, score in rows
         )
-    path = with_ending(cell.stem(store), ".csv")
-    write_text(path, text.getvalue())
-    return PredictionFacts(
-        path=path.name, sha256=hashlib.sha256(text.getvalue().encode()).hexdigest()
-    )
+    return text.getvalue()
 
 
 def _record(cell: Cell, settings: Settings, answers: Sequence[Answer]) -> Record:
@@ -256,5 +263,6 @@ def _environment(settings: Settings, used: Mapping[str, Used]) -> dict[str, Any]
         "precision": settings.precision,
         **({"precision_chosen": chosen} if chosen else {}),
         "threads": settings.threads,
+        **{f"limit_{name}": value for name, value in asdict(settings.limits).items() if value},
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

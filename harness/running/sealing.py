@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from harness.datasets.cases import Case, Selection
+from harness.datasets.pack import write_images
 from harness.features.store import set_digest
 from harness.files import json_digest
 from harness.parts import granted
@@ -78,4 +77,4 @@ def _write(selection: Selection, path: Path) -> None:
         except OSError:
             path.symlink_to(whole.path)
         return
-    np.save(path, selection.pixels())
+    write_images(path, selection.pixels())

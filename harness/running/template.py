@@ -1,8 +1,8 @@
 """The template: a small process that has imported torch, run nothing and never held truth.
 
 Workers for the CPU are forked from it, so that a cell does not pay seconds of imports. It is told
-by one byte on its channel: ``F`` with a descriptor forks a worker on that descriptor, ``K`` kills
-the workers. It reports each worker's end as a JSON line, and ends them all when the parent goes.
+by one byte on its channel, with a descriptor, to fork a worker on that descriptor. It reports each
+worker's start and end as JSON lines, and ends them all when the parent goes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import traceback
 from contextlib import suppress
 
-from harness.protocol import Ended
+from harness.protocol import Ended, Started
 from harness.running import worker
 
 WATCH_SECONDS = 0.02  # how soon the end of a worker is noticed
@@ -33,6 +33,16 @@ def main() -> None:
     """Serve until the parent closes the channel."""
     control, few = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     workers: set[int] = set()
+    try:
+        _serve(control, few, workers)
+    except ConnectionError:
+        pass  # the parent has gone without a word
+    finally:
+        for pid in workers:
+            _kill_group(pid)
+
+
+def _serve(control: socket.socket, few: int, workers: set[int]) -> None:
     forked = 0
     while True:
         if forked == few:
@@ -41,14 +51,12 @@ def main() -> None:
                 importlib.import_module(name)
         if select.select([control], [], [], WATCH_SECONDS if workers else None)[0]:
             order, descriptors, _, _ = socket.recv_fds(control, 1, 2)
-            if order == b"F":
-                workers.add(_fork(control, *descriptors))
-                forked += 1
-            else:
-                for pid in workers:
-                    _kill_group(pid)
             if not order:
                 return
+            pid = _fork(control, *descriptors)
+            workers.add(pid)
+            forked += 1
+            _report(control, Started(pid=pid))
         _reap(control, workers)
 
 
@@ -57,6 +65,8 @@ def _fork(control: socket.socket, channel: int, log: int) -> int:
     if pid:
         os.close(channel)
         os.close(log)
+        with suppress(OSError):  # the worker does so, too, but perhaps not in time
+            os.setpgid(pid, pid)
         return pid
     code = 1
     try:
@@ -81,8 +91,11 @@ def _reap(control: socket.socket, workers: set[int]) -> None:
         if ended:
             workers.remove(pid)
             _kill_group(pid)  # whatever the method left running
-            report = Ended(code=os.waitstatus_to_exitcode(status))
-            control.sendall(report.model_dump_json().encode() + b"\n")
+            _report(control, Ended(code=os.waitstatus_to_exitcode(status)))
+
+
+def _report(control: socket.socket, report: Started | Ended) -> None:
+    control.sendall(report.model_dump_json().encode() + b"\n")
 
 
 def _kill_group(pid: int) -> None:

@@ -179,13 +179,22 @@ def _answer(job: Job, channel: Channel[FromParent], written: list[str]) -> Predi
     if not isinstance(prediction, Prediction):
         raise TypeError(f"score returned {type(prediction).__name__}, not a Prediction")
     return Predicted(
-        scores=np.asarray(prediction.scores, np.float64).tolist(),
-        labels=np.asarray(prediction.labels).tolist(),
+        scores=_numbers("scores", prediction.scores).tolist(),
+        labels=_numbers("labels", prediction.labels).tolist(),
         fit=fitted - start,
         score=time.monotonic() - fitted,
         written=tuple(written),
         peak_bytes=peak_bytes(),
     )
+
+
+def _numbers(what: str, given: Any) -> NDArray[np.float64]:
+    """Return a column of an answer; text, objects and complex numbers are none."""
+    values = np.asarray(given)
+    if values.dtype.kind not in "biuf" or values.ndim == 0:
+        kind = f"of dtype {values.dtype} and shape {values.shape}"
+        raise TypeError(f"{what} are {kind}; Prediction takes an array of real numbers")
+    return values.astype(np.float64)
 
 
 def _image_set(name: str, path: Path, groups: list[int] | None) -> ImageSet:

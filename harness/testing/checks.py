@@ -20,7 +20,7 @@ from harness.testing.trial import Run, Trial
 # of the standard deviation of the scores, or by a part in 100,000 of the score itself.
 OF_DEVIATION = 1e-3
 OF_SCORE = 1e-5
-LOG_LINES = 6  # of a worker, shown where it ended badly
+LOG_LINES = 12  # of a worker, shown where it ended badly; a stack begins with its last call
 
 
 class CheckError(Exception):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,11 +17,14 @@ from harness.errors import BenchError, did_you_mean
 from harness.files import cache_dir
 from harness.machine import cores
 from harness.method import Budget
+from harness.running.claims import OwnFolder
+from harness.running.limits import Limits
 from harness.running.local import LocalEngine, Settings, Told
 from harness.testing.checks import CHECKS, CheckError
 from harness.testing.report import Outcome, Report, Result
 from harness.testing.trial import Trial
 
+LIMITS = Limits(seconds=600.0)  # on the kit's small data; a method that takes longer hangs
 Tell = Callable[[Result], None]
 
 
@@ -32,15 +34,18 @@ class Kit:
     Args:
         weights: files of backbones' weights, by backbone.
         progress: told how far a worker or the feature service is.
+        limits: of every fit and its answers.
     """
 
     def __init__(
-        self, weights: Mapping[str, Path] | None = None, progress: Told | None = None
+        self,
+        weights: Mapping[str, Path] | None = None,
+        progress: Told | None = None,
+        limits: Limits = LIMITS,
     ) -> None:
-        settings = Settings("cpu", "fp32", cores(), weights or {}, watched=True)
+        settings = Settings("cpu", "fp32", cores(), weights or {}, limits, watched=True)
         self._engine = LocalEngine(settings)
-        runs = cache_dir() / "runs"
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-kit-", dir=runs))
+        self._folder = OwnFolder(cache_dir() / "runs", f"{os.getpid()}-kit-")
         self._progress = progress or (lambda what, done, of: None)
         self._trials: dict[str, Trial] = {}
 
@@ -64,7 +69,7 @@ class Kit:
     def close(self) -> None:
         """End all processes and remove what was written."""
         self._engine.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +81,7 @@ class Kit:
         key = json.dumps([card.name, card.source_digest, dict(changes)], sort_keys=True)
         if key not in self._trials:
             parameters = resolve(card, Budget.DEMO, changes)
-            folder = Path(tempfile.mkdtemp(dir=self._folder))
+            folder = Path(tempfile.mkdtemp(dir=self._folder.path))
             trial = Trial(
                 self._engine,
                 card,

@@ -13,46 +13,10 @@ from support import method_source
 
 SCORES = "return Prediction(np.arange(n, dtype=float), np.arange(n) % 2)"
 
-FAILING = {
-    "raises": ("raise RuntimeError('no luck')", "failed", "RuntimeError: no luck"),
-    "exits": ("import os; os._exit(3)", "crashed", "exit 3"),
-    "dies": ("import os; os.kill(os.getpid(), 11)", "crashed", "signal 11"),
-    "short": ("return Prediction(np.zeros(n - 1), np.zeros(n, int))", "failed", "expected"),
-    "nan": ("return Prediction(np.full(n, np.nan), np.zeros(n, int))", "failed", "not finite"),
-    "label": ("return Prediction(np.zeros(n), np.full(n, 2))", "failed", "labels must be 0 to 1"),
-    "nothing": ("return None", "failed", "NoneType"),
-    "greedy": ("self._training.used", "failed", "declare Access.LABELS"),
-    "backbone": (
-        "tools.features(questions.unknown, 'no-such-net@random:0')", "failed", "no such model",
-    ),
-    "babble": (
-        """tools._channel._end.sendall(b'{"say": "predicted"}\\n'); import time; time.sleep(60)""",
-        "failed", "broke the protocol",
-    ),
-    "layer": ("tools.features(questions.unknown, 'pixels', 'deep')", "failed", "no layer"),
-}  # fmt: skip
-
 
 def record(bench, method, dataset="small"):
     path = bench.folder / "results" / dataset / f"{method}@official-demo-0.json"
     return json.loads(path.read_text())
-
-
-def test_a_failing_method_is_a_row_with_its_reason_and_the_rest_go_on(bench):
-    for name, (score, _, _) in FAILING.items():
-        bench.plugin(name, method_source(name, score))
-    bench.plugin("fine", method_source("fine", SCORES))
-    chosen = [argument for name in [*FAILING, "fine"] for argument in ("-m", name)]
-    done = bench("run", *chosen, "--datasets", bench.phantom(), "-d", "small", code=1)
-    for name, (_, status, reason) in FAILING.items():
-        found = record(bench, name)
-        assert (found["status"], found["metrics"]) == (status, {}), name
-        assert reason in found["reason"], name
-        assert reason in done.stdout, name
-    assert "RuntimeError: no luck" in record(bench, "raises")["log"][-1]
-    assert record(bench, "fine")["status"] == "ok"
-    board = bench.json("board", "small", "--format", "json")
-    assert [row["method"] for row in board["rows"] if row["rank"]] == ["fine"]
 
 
 def test_failed_cells_are_tried_again_and_finished_ones_are_not(bench):
