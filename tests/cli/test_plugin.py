@@ -38,10 +38,11 @@ def test_a_method_that_does_not_behave_ends_with_1_and_says_why(bench):
 def test_a_method_that_does_not_end_is_told_where_it_was(bench):
     bench.plugin("hangs", method_source("hangs", "import time; time.sleep(3600)"))
     check = ("plugin", "check", "hangs", "--check", "runs", "--check", "seed", "--timeout", "5")
-    done = bench(*check, code=1)
-    assert "no answer within the time limit of 5 s" in done.stdout
-    assert "in score" in done.stdout
-    assert "not reached" in done.stdout
+    [report] = bench.json(*check, "--json", code=1)["methods"]
+    runs, seed = report["results"]
+    assert "no answer within the time limit of 5 s" in runs["reason"]
+    assert "in score" in runs["reason"]
+    assert seed["outcome"] == "not reached"
 
 
 REFUSED = {
