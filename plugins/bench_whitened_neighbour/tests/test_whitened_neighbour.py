@@ -53,12 +53,12 @@ def test_a_faint_copy_is_found_below_what_all_images_share():
             "generated": images(pool[100:], "questions.generated"),
         }
     )
-    scores = answer(training, questions, ranks=(160,)).scores
+    scores = answer(training, questions, sides=(16,)).scores
     assert scores[:20].min() > scores[20:].max()
 
 
 @pytest.mark.parametrize("generated", [2, 3])
-def test_ranks_above_what_a_pool_has_are_cut(generated):
+def test_tiny_pools_are_survived(generated):
     training, asked, _ = leaky_case()
     few = Training({**training._sets, "generated": training.generated[:1]})
     little = Questions({**asked._sets, "generated": asked.generated[: generated - 1]})
