@@ -1,8 +1,8 @@
 """How good the reference method is: ``python -m benchmarks.reference``.
 
 ``table DATASET...`` compares it with every other row that was run on a data set, paired and
-corrected. ``false-alarms`` counts, over redrawn data without a leak, how many patients its version
-without labels calls used. docs/reference.md says what came out.
+corrected. ``ablation DATASET...`` takes its parts away. ``false-alarms`` counts, over redrawn data
+without a leak, how many patients its version without labels calls used.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,20 @@ from harness.scoring.correction import holm
 
 REFERENCE = "whitened-neighbour"
 LABEL_FREE = "whitened-neighbour-label-free"
+LEVEL = 0.05  # of the corrected p values
+WITHOUT_NETWORK = frozenset({"pixels", "lbp"})  # backbones that are the same at every budget
+PARTS = (  # what the ablation takes away or changes
+    "relative=false",
+    "nearest=1",
+    "nearest=10",
+    "sides=[32]",
+    "sides=[16]",
+    "sides=[16, 8, 4]",
+    "sides=[32, 16, 8]",
+    "tilts=[0]",
+    "tilts=[1]",
+    "tilts=[-1]",
+)
 FIRST_SEED = 50_000  # of the redrawn data
 UNUSED = 100  # patients known not to be used: as few as can promise 1 %
 ASKED = 40  # patients of each class, none of whom was used
@@ -51,41 +66,71 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reference", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("table").add_argument("datasets", nargs="+", metavar="DATASET")
+    verbs.add_parser("ablation").add_argument("datasets", nargs="+", metavar="DATASET")
     alarms = verbs.add_parser("false-alarms")
     alarms.add_argument("--sets", type=int, default=40)
     alarms.add_argument("--folder", type=Path, default=Path("build"), help="of the description")
     given = parser.parse_args()
-    if given.verb == "table":
-        for dataset in given.datasets:
-            print("\n".join(table(dataset)), "\n")
-    else:
-        print("\n".join(false_alarms(range(FIRST_SEED, FIRST_SEED + given.sets), given.folder)))
+    if given.verb == "false-alarms":
+        lines = false_alarms(range(FIRST_SEED, FIRST_SEED + given.sets), given.folder)
+        print("\n".join(lines))
+        return
+    for dataset in given.datasets:
+        print(f"{dataset}\n")
+        print("\n".join(table(dataset) if given.verb == "table" else ablation(dataset)), "\n")
 
 
 def table(dataset: str) -> Iterator[str]:
     """Yield the lines of a table: the reference against every other row that is no control."""
     board = _bench("board", Path(dataset).name, "--format", "json")
-    rivals = [row for row in board["rows"] if not row["control"] and row["method"] != REFERENCE]
+    rivals = [
+        row
+        for row in board["rows"]
+        if not row["control"] and row["metrics"] and not row["method"].startswith(REFERENCE)
+    ]
     pairs = [
         _bench("compare", REFERENCE, row["method"], "-d", dataset, "--json")["differences"]
         for row in rivals
     ]
-    yield f"{dataset}: {REFERENCE} less each other method"
-    yield ""
-    yield "| method | backbone | AUC | less, in AUC | p | less, in kappa | p |"
-    yield "|---|---|---|---|---|---|---|"
     ps = {key: holm([pair[key]["p"] for pair in pairs]) for key in ("auc", "kappa")}
+    yield "| method | backbone | AUC | by how much AUC is lower | p | kappa | p | verdict |"
+    yield "|---|---|---|---|---|---|---|---|"
     for place, (row, pair) in enumerate(zip(rivals, pairs, strict=True)):
-        cells = [
-            f"`{row['method']}`",
-            " ".join(row["backbones"]),
-            f"{row['metrics']['auc']['value']:.3f}",
-        ]
-        for key in ("auc", "kappa"):
+        known = {key: ps[key][place] for key in ps}
+        cells = [f"`{row['method']}`", ", ".join(row["backbones"])]
+        cells += [f"{row['metrics']['auc']['value']:.3f}"]
+        for key, p in known.items():
             found = pair[key]
             interval = f"{found['value']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
-            cells += [interval, f"{ps[key][place]:.3f}"]
-        yield f"| {' | '.join(cells)} |"
+            cells += [interval, f"{p:.3f}"]
+        yield f"| {' | '.join([*cells, _verdict(row, pair, known)])} |"
+
+
+def _verdict(row: Any, pair: Any, ps: dict[str, float]) -> str:
+    """Say who is better, by AUC and kappa, and whether the rival is the one that was published."""
+    said = []
+    for key, p in ps.items():
+        better = "beaten" if pair[key]["value"] > 0 else "better"
+        said.append(f"{key}: {better if p < LEVEL else 'cannot be told'}")
+    if not WITHOUT_NETWORK.issuperset(row["backbones"]):
+        said.append("its backbone stands in for the paper's: nothing is claimed")
+    return "; ".join(said)
+
+
+def ablation(dataset: str) -> Iterator[str]:
+    """Yield the lines of a table: the reference with one part changed at a time."""
+    yield "| change | AUC | AUC against the null pool |"
+    yield "|---|---|---|"
+    with tempfile.TemporaryDirectory() as folder:
+        for change in (None, *PARTS):
+            to = ["--results", f"{folder}/{change}"]
+            setting = [] if change is None else ["--set", f"{REFERENCE}.{change}"]
+            _run("run", "-m", REFERENCE, "-d", dataset, *setting, *to, capture=True)
+            name = Path(dataset).name
+            [row] = _bench("board", name, "--format", "json", *to)["rows"]
+            figures = (row["metrics"].get(key) for key in ("auc", "auc_null_pool"))
+            shown = [f"{f['value']:.3f} [{f['low']:.2f}, {f['high']:.2f}]" for f in figures if f]
+            yield f"| {' | '.join([change or 'none', *shown])} |"
 
 
 def false_alarms(seeds: Iterable[int], folder: Path) -> Iterator[str]:

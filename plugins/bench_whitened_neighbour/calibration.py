@@ -51,7 +51,8 @@ class Calibration:
         if self._pool.shape[1] > asked.shape[1]:
             asked = np.pad(asked, ((0, 0), (0, 1)), constant_values=1)
         best, _ = self._tools.neighbours(asked, self._pool, "dot", min(nearest, len(self._pool)))
-        return best.mean(1)
+        closeness: Scores = best.mean(1)
+        return closeness
 
 
 def divided(patients: NDArray[Any], folds: int, seed: int) -> Iterator[tuple[Places, Places]]:

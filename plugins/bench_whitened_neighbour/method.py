@@ -93,9 +93,10 @@ class WhitenedNeighbour(_Neighbours):
         def closeness(pool: Rows, learnt: Places, asked: Rows) -> Scores:
             return self._closeness(pool, known[learnt[labels[learnt] == 0]], asked, tools)
 
-        scores = [
-            held_out(lambda learnt, held, p=p: closeness(p, learnt, known[held])) for p in pools
-        ]
+        def rival(pool: Rows) -> NDArray[np.float64]:
+            return held_out(lambda learnt, held: closeness(pool, learnt, known[held]))
+
+        scores = [rival(weighted) for weighted in pools]
 
         def chosen(rows: Places) -> int:
             return best_by_auc([one[rows] for one in scores], labels[rows])

@@ -63,7 +63,7 @@ class Whitening:
         So the product of two rows is the sum of their cosines in all bands.
         """
         parts = zip(bands(images, self.sides), self._models, strict=True)
-        return np.hstack([_unit((band - mean) @ whitens) for band, (mean, whitens) in parts])
+        return np.hstack([_directions(band, *model) for band, model in parts])
 
     def weights(self, tilt: float) -> Rows:
         """Return, (sum of widths,), 1 in the finest band and 2**tilt times as much in each next."""
@@ -83,6 +83,9 @@ def _gaussian(pool: Rows) -> tuple[Rows, Rows]:
     return pool.mean(0), whitens.astype(np.float32)
 
 
-def _unit(rows: Rows) -> Rows:
+def _directions(band: Rows, mean: Rows, whitens: Rows) -> Rows:
+    """Return where (N, D) rows point as seen from the mean, whitened; nought for the mean itself."""
+    rows = (band - mean) @ whitens
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    pointed: Rows = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    return pointed
