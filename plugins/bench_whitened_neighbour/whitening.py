@@ -84,7 +84,7 @@ def _gaussian(pool: Rows) -> tuple[Rows, Rows]:
 
 
 def _directions(band: Rows, mean: Rows, whitens: Rows) -> Rows:
-    """Return where (N, D) rows point as seen from the mean, whitened; nought for the mean itself."""
+    """Return where (N, D) rows point from the mean, whitened; nought for the mean itself."""
     rows = (band - mean) @ whitens
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     pointed: Rows = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
