@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from scipy.integrate import trapezoid
-from scipy.stats import beta, norm
+from scipy.stats import beta, betabinom, norm
 from sklearn.metrics import roc_auc_score
 
 from bench_whitened_neighbour.calibration import best_by_auc, conformal_threshold
@@ -147,3 +147,35 @@ def test_the_first_rival_stays_unless_another_is_better_by_far():
     noise = [draws.normal(size=40) for _ in range(2)]
     assert best_by_auc([noise[0], noise[0] + 0.1 * labels], labels) == 0
     assert best_by_auc([noise[0], noise[1] + 3 * labels], labels) == 1
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05])
+def test_without_a_leak_as_many_patients_are_called_used_as_promised(rate):
+    sets, known, side = 40, 100, 8
+    draws = np.random.default_rng(9)
+    flagged = 0
+    for _ in range(sets):
+        patients = draws.normal(size=(known + 20, 1, side, side))
+        pixels = 128 + 25 * (patients + draws.normal(size=(known + 20, 2, side, side)))
+        reals = pixels.clip(0, 255).round().astype(np.uint8)
+        pool = (128 + 35 * draws.normal(size=(100, side, side))).clip(0, 255).astype(np.uint8)
+        reference = ImageSet(
+            reals[:known].reshape(-1, side, side),
+            "training.reference",
+            groups=np.repeat(np.arange(known), 2),
+        )
+        training = Training(
+            {"reference": reference, "generated": ImageSet(pool[:50], "training.generated")}
+        )
+        asked = Questions(
+            {
+                "unknown": ImageSet(reals[known:].reshape(-1, side, side), "questions.unknown"),
+                "generated": ImageSet(pool[50:], "questions.generated"),
+            }
+        )
+        labels = answer(training, asked, LabelFree, sides=(side,), false_alarms=rate).labels
+        flagged += labels.reshape(-1, 2).max(1).sum()
+    # Patients of a set share a threshold, an order statistic: their number is beta-binomial.
+    above = known + 1 - np.ceil((known + 1) * (1 - rate))
+    law = betabinom(20, above, known + 1 - above)
+    assert abs(flagged - sets * law.mean()) < 3 * np.sqrt(sets) * law.std()
