@@ -149,6 +149,7 @@ def test_the_first_rival_stays_unless_another_is_better_by_far():
     assert best_by_auc([noise[0], noise[1] + 3 * labels], labels) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.01, 0.05])
 def test_without_a_leak_as_many_patients_are_called_used_as_promised(rate):
     sets, known, side = 40, 100, 8
