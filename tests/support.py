@@ -14,7 +14,7 @@ from textwrap import dedent, indent
 
 import numpy as np
 
-from harness.features.neighbours import nearest
+from harness.features.neighbours import nearest, row_statistics
 from harness.method import Budget, ImageSet, Questions, Training
 from harness.plugins import METHODS
 
@@ -188,6 +188,9 @@ class InProcessTools:
 
     def neighbours(self, queries, pool, metric="cosine", k=1):
         return nearest(queries, pool, metric, k)
+
+    def row_statistics(self, queries, pool, metric="cosine", radius=None):
+        return row_statistics(queries, pool, metric, radius)
 
     def progress(self, steps, what):
         yield from steps

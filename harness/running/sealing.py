@@ -15,7 +15,7 @@ from harness.parts import granted
 from harness.vocabulary import Task
 
 # Who validates on the training part has to keep its patients apart; the questions' stay unknown.
-GROUPS_TOLD = ("training.used", "training.not_used", "training.real/")
+GROUPS_TOLD = ("training.used", "training.not_used", "training.reference", "training.real/")
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ used, not_used = self._training.used, self._training.not_used
 assert {len(set(s.groups.tolist())) for s in (used, not_used)} == {PATIENTS}
 assert not set(used.groups.tolist()) & set(not_used.groups.tolist())
 assert used[[1, 0]].groups.tolist() == used.groups[[1, 0]].tolist()
+assert self._training.reference.groups.tolist() == not_used.groups.tolist()
 assert questions.unknown.groups is None
 network = tools.network("test_resnet@random:3").eval()
 assert network(used.tensor(32)).shape == (len(used), network.width)
@@ -38,7 +39,7 @@ return Prediction(scores, (scores > 0).astype(int))
 
 
 def test_a_method_trains_a_backbone_and_knows_the_patients_of_the_training_part(bench):
-    access = "Access.POOL, Access.LABELS"
+    access = "Access.POOL, Access.LABELS, Access.REFERENCE"
     body = TRAINED.replace("PATIENTS", "12")
     bench.plugin("trained", method_source("trained", body, access=access))
     yaml = bench.phantom()
