@@ -1,0 +1,290 @@
+"""``bench audit``: which patients can be told from a pool of generated images?"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
+
+from harness.cli.options import Changes, Device, Precision, Threads, WeightFiles
+from harness.errors import BenchError
+
+if TYPE_CHECKING:
+    from harness.cards import Card
+    from harness.privacy.audit import Audit
+    from harness.privacy.folders import Reading, Role
+    from harness.privacy.provenance import Provenance
+    from harness.running.local import Settings
+
+SHOWN = 12  # patients on a terminal; the report and --json have all
+
+
+def audit(
+    images: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of real images: which of them trained the generator?"),
+    ] = None,
+    generated: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The pool of generated images; required.")
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Real images that certainly trained nothing, of other patients of the same kind. "
+            "Without them there are scores and no error rates.",
+        ),
+    ] = None,
+    members: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Real images that did train it; with --holdout."),
+    ] = None,
+    holdout: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Real images that could have trained it, and did not: the release."
+        ),
+    ] = None,
+    patients: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Table image,patient for all folders [default: index.csv in each folder; "
+            "otherwise every image counts as a patient].",
+        ),
+    ] = None,
+    patient_name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX", help="The part of a file's name that is the patient, as '^[^_]+'."
+        ),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            "-m", "--method", help="The method that is asked, with the paper's parameters."
+        ),
+    ] = "whitened-neighbour",
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Write one page to read, print and file."),
+    ] = None,
+    show_images: Annotated[
+        bool,
+        typer.Option("--images", help="Show the images that stand out in the report."),
+    ] = False,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            metavar="YAML",
+            help="How files are decoded, with the keys of an entry's image; DICOM and NIfTI need "
+            "it [default: reals are resized to the generated images' size].",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    changes: Changes = None,
+    weights: WeightFiles = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    threads: Threads = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+) -> None:
+    """Say which patients can be told, from generated images alone, to have trained the generator.
+
+    The verdict is detected, not detected (with what would have been) or cannot tell.
+
+    \b
+    Examples:
+      bench audit scans --generated synthetic --reference others --report audit.html
+      bench audit scans --generated synthetic --reference others --patients patients.csv
+      bench audit --generated synthetic --members train --holdout kept --report release.html
+    """
+    from harness.cards import read_cards, resolve
+    from harness.cli.run import read_changes, read_settings, read_weights
+    from harness.datasets.image_options import parse_image_options
+    from harness.privacy.export import as_json as audit_json
+    from harness.privacy.folders import Reading
+    from harness.vocabulary import Budget
+
+    paths = _paths(images, generated, reference, members, holdout)
+    reading = Reading(parse_image_options(image), patients, _pattern(patient_name))
+    if report is not None and report.is_dir():
+        raise BenchError(f"--report {report}: is a folder; name a file in it")
+    cards = read_cards()
+    card = cards.get(method)
+    parameters = resolve(card, Budget.PAPER, read_changes(changes or [], cards).get(method, {}))
+    settings = read_settings(device, precision, threads, read_weights(weights or []))
+    with _Teller() as teller:
+        work = _Work(card, parameters, settings, seed)
+        made, run = work.do(paths, reading, teller, report, show_images)
+    if report is not None:
+        typer.echo(f"{report}: written; it names patients, so keep it where they are", err=True)
+    if as_json:
+        typer.echo(json.dumps(audit_json(made, run), indent=1))
+    else:
+        _print(made)
+
+
+class _Teller:
+    """Says on standard error what is being done: one line that changes, or a line each in a log."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self._status = self._console.status("")
+        self._doing = ""
+
+    def __enter__(self) -> Self:
+        self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def say(self, text: str) -> None:
+        """Say what is being done now."""
+        from rich.markup import escape
+
+        self._doing = escape(text)
+        self._status.update(self._doing)
+        if not self._console.is_terminal:
+            self._console.print(self._doing)
+
+    def progress(self, what: str, done: int, of: int | None) -> None:
+        """Show how far the method is; a log does not."""
+        from rich.markup import escape
+
+        self._status.update(f"{self._doing}: {escape(what)} {done}" + (f" of {of}" if of else ""))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """An audit by one method."""
+
+    card: Card
+    parameters: dict[str, Any]
+    settings: Settings
+    seed: int
+
+    def do(
+        self,
+        paths: Mapping[Role, Path],
+        reading: Reading,
+        teller: _Teller,
+        report: Path | None,
+        show_images: bool,
+    ) -> tuple[Audit, Provenance]:
+        """Read the folders, ask, and write the report where one is wanted."""
+        from harness.files import cache_dir
+        from harness.privacy.asking import Questioner
+        from harness.privacy.audit import run_audit
+        from harness.privacy.folders import read_folders
+        from harness.privacy.provenance import describe_run
+        from harness.privacy.report import write_report
+        from harness.running.local import LocalEngine
+
+        with (
+            LocalEngine(self.settings) as engine,
+            TemporaryDirectory(
+                prefix=f"{os.getpid()}-audit-", dir=cache_dir() / "runs"
+            ) as temporary,
+        ):
+            into = Path(temporary)
+            folders = read_folders(paths, reading, into, teller.say)
+            asked = Questioner(
+                engine,
+                card=self.card,
+                parameters=self.parameters,
+                seed=self.seed,
+                folder=into,
+                progress=teller.progress,
+            )
+            asked.fetch_weights()
+            made = run_audit(folders, asked, self.seed, into, teller.say)
+            run = describe_run(shlex.join(["bench", *sys.argv[1:]]), asked, self.settings)
+            if report is not None:
+                write_report(report, made, run, show_images=show_images)
+        return made, run
+
+
+def _paths(
+    images: Path | None,
+    generated: Path | None,
+    reference: Path | None,
+    members: Path | None,
+    holdout: Path | None,
+) -> dict[Role, Path]:
+    """Return the folders that were given.
+
+    Raises:
+        BenchError: they make no question.
+    """
+    from harness.privacy.folders import Role
+
+    if generated is None:
+        raise BenchError("--generated is missing: the folder of generated images")
+    if images is None and members is None:
+        raise BenchError("name a folder of images, or give --members and --holdout")
+    if (members is None) != (holdout is None):
+        raise BenchError(
+            "--members and --holdout go together; images of patients who were not used, without "
+            "the members, are --reference"
+        )
+    given = {
+        Role.GENERATED: generated,
+        Role.ASKED: images,
+        Role.REFERENCE: reference,
+        Role.MEMBERS: members,
+        Role.HOLDOUT: holdout,
+    }
+    return {role: path for role, path in given.items() if path is not None}
+
+
+def _pattern(text: str | None) -> re.Pattern[str] | None:
+    try:
+        return None if text is None else re.compile(text)
+    except re.error as error:
+        raise BenchError(f"--patient-name {text}: is no regular expression ({error})") from None
+
+
+def _print(audit: Audit) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from harness.privacy.verdict import p_text
+    from harness.privacy.wording import notes, release_text
+
+    console = Console(highlight=False)
+    for judgement in audit.judgements:
+        verdict, finding = judgement.verdict, judgement.finding
+        kind = verdict.kind.value.capitalize()
+        console.print(f"{judgement.role.value}: [bold]{kind}.[/] {escape(verdict.sentence)}")
+        console.print(escape(verdict.limit))
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for title in ("patient", "closest image", "score", "p", "adjusted"):
+            table.add_column(title, overflow="fold")
+        if finding is None:
+            for patient in judgement.scored[:SHOWN]:
+                row = (patient.name, patient.closest, f"{patient.best:.4g}", "", "")
+                table.add_row(*map(escape, row))
+        else:
+            for one in finding.patients[:SHOWN]:
+                row = (one.patient.name, one.patient.closest, f"{one.patient.best:.4g}")
+                table.add_row(*map(escape, (*row, p_text(one.p), p_text(one.adjusted))))
+        console.print(table)
+    if audit.release is not None:
+        console.print(escape(release_text(audit.release)))
+    for note in notes(audit):
+        console.print(f"note: {escape(note)}")
