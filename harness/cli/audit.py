@@ -270,8 +270,10 @@ def _print(audit: Audit) -> None:
     for judgement in audit.judgements:
         verdict, finding = judgement.verdict, judgement.finding
         kind = verdict.kind.value.capitalize()
-        console.print(f"{judgement.role.value}: [bold]{kind}.[/] {escape(verdict.sentence)}")
-        console.print(escape(verdict.limit))
+        console.print(
+            f"{judgement.role.value}: [bold]{kind}.[/] {escape(verdict.sentence)}", soft_wrap=True
+        )
+        console.print(escape(verdict.limit), soft_wrap=True)
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for title in ("patient", "closest image", "score", "p", "adjusted"):
             table.add_column(title, overflow="fold")
@@ -285,6 +287,6 @@ def _print(audit: Audit) -> None:
                 table.add_row(*map(escape, (*row, p_text(one.p), p_text(one.adjusted))))
         console.print(table)
     if audit.release is not None:
-        console.print(escape(release_text(audit.release)))
+        console.print(escape(release_text(audit.release)), soft_wrap=True)
     for note in notes(audit):
-        console.print(f"note: {escape(note)}")
+        console.print(f"note: {escape(note)}", soft_wrap=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.privacy.audit import Audit
 from harness.privacy.folders import Role
 
-WIDTH, HEIGHT = 480.0, 56.0  # of a lane
+WIDTH, HEIGHT = 480.0, 44.0  # of a lane
 MARGIN, STEP = 8.0, 6.0  # at either end; between two dots
 NAMES = {
     Role.ASKED: "patients asked about",

@@ -44,10 +44,8 @@ def give_verdict(finding: Finding | None, points: Sequence[Point]) -> Verdict:
     limit = _limit(points, len(finding.patients))
     if limit is None:
         said = f"Nothing stands out, but {_why(finding, points)}."
-        return Verdict(Kind.CANNOT_TELL, said, _needed(finding))
-    n = len(finding.patients)
-    said = f"{_nobody(n)}, nor {'does the patient' if n == 1 else 'do they together'} stand out."
-    return Verdict(Kind.NOT_DETECTED, said, limit)
+        return Verdict(Kind.CANNOT_TELL, said, f"{_needed(finding)}.")
+    return Verdict(Kind.NOT_DETECTED, _nothing(finding), limit)
 
 
 def _what(finding: Finding) -> str:
@@ -66,14 +64,22 @@ def _what(finding: Finding) -> str:
 def _alarms() -> str:
     return (
         f"For patients like those of the reference, an audit says this wrongly at most "
-        f"{FALSE_ALARMS:.0%} of the time."
+        f"{100 * FALSE_ALARMS:.0f} % of the time."
     )
 
 
-def _nobody(n: int) -> str:
+def _nothing(finding: Finding) -> str:
+    n = len(finding.patients)
     if n == 1:
-        return "The patient cannot be told to have been in the training set"
-    return f"None of {n} patients can be told to have been in the training set"
+        return "The patient is no closer to the generated images than patients who were not used."
+    said = f"The {n} patients as a group are no closer to the generated images than others"
+    if finding.smallest_p <= finding.level:
+        return f"{said}, and none of them stands out."
+    return f"{said}. {_few(finding)} {_needed(finding)}."
+
+
+def _few(finding: Finding) -> str:
+    return f"Single patients cannot be told by comparison with {finding.others}."
 
 
 def _limit(points: Sequence[Point], asked: int) -> str | None:
@@ -86,7 +92,7 @@ def _limit(points: Sequence[Point], asked: int) -> str | None:
     return (
         f"Had {who} been copied into this pool once each, as {faintest.dose.name} (correlation "
         f"{faintest.likeness:.2f} with the original), the audit would have said so at least "
-        f"{OFTEN:.0%} of the time. Less than that it may miss."
+        f"{100 * OFTEN:.0f} % of the time. Less than that it may miss."
     )
 
 
@@ -104,7 +110,7 @@ def _why(finding: Finding, points: Sequence[Point]) -> str:
 def _needed(finding: Finding) -> str:
     n = len(finding.patients)
     whom = "the patient" if n == 1 else f"one patient among {n}"
-    return f"To tell {whom} takes at least {others_needed(n)} reference patients."
+    return f"To tell {whom} takes at least {others_needed(n):,} reference patients"
 
 
 def p_text(p: float) -> str:

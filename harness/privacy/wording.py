@@ -11,10 +11,10 @@ from harness.privacy.release import RATE, Release, holdout_needed
 
 def release_text(release: Release) -> str:
     """Return how many members are identified, with the bound."""
+    rate, upper = 100 * release.rate, 100 * release.upper
     return (
-        f"At {release.rate:.1%} false alarms {release.identified} of {release.members} members "
-        f"are identified; with 95 % confidence fewer than {release.upper:.0%} are, of patients "
-        f"like these."
+        f"At {rate:.1f} % false alarms {release.identified} of {release.members} members are "
+        f"identified; with 95 % confidence no more than {upper:.0f} % are, of patients like these."
     )
 
 
@@ -39,7 +39,7 @@ def notes(audit: Audit) -> Iterator[str]:
             yield "Some of them are said not to have been used: check the folders."
     if audit.release is not None and audit.release.rate > RATE:
         yield (
-            f"A rate of {RATE:.0%} false alarms takes {holdout_needed()} held-out patients to "
-            f"compare with; there are {len(audit.null)}, so the smallest rate is "
-            f"{audit.release.rate:.1%}."
+            f"A rate of {100 * RATE:.0f} % false alarms takes {holdout_needed()} held-out patients "
+            f"to compare with; there are {len(audit.null)}, so the smallest rate is "
+            f"{100 * audit.release.rate:.1f} %."
         )
