@@ -47,7 +47,7 @@ class Finding:
     @property
     def detected(self) -> bool:
         """Whether anything is."""
-        return self.told > 0 or self.together <= self.level
+        return self.told > 0 or (len(self.patients) > 1 and self.together <= self.level)
 
     @property
     def smallest_p(self) -> float:

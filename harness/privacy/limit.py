@@ -62,7 +62,8 @@ class Point:
         dose: how close the copies are.
         likeness: mean correlation of a copy with its original, in pixels.
         planted: how many patients were copied, one image of each.
-        singly: share of them with a p value of at most 5 %, each as if asked about alone.
+        singly: share of them with a p value of at most 5 %, each as if asked about alone; ``None``
+            when there are too few others for any.
         fewest: of as many patients as were asked about, how many must be copied for the audit to
             say "detected" four times in five; ``None`` when all of them are not enough.
     """
@@ -70,7 +71,7 @@ class Point:
     dose: Dose
     likeness: float
     planted: int
-    singly: float
+    singly: float | None
     fewest: int | None
 
 
@@ -133,7 +134,8 @@ def find_copies(
     own = [others.index(patient) for patient in planted.patients]
     beaten = 1 - table[:n, n:]
     beaten[np.arange(n), own] = 0  # a copied patient is compared with the other ones
-    singly = float(np.mean((1 + beaten.sum(axis=1)) / m <= FALSE_ALARMS))
+    told = (1 + beaten.sum(axis=1)) / m <= FALSE_ALARMS
+    singly = float(told.mean()) if 1 / m <= FALSE_ALARMS else None
 
     def often(copied: int) -> bool:
         said = (_says(table, n, copied, asked, rng) for _ in range(TRIES))
@@ -160,6 +162,8 @@ def _says(table: Floats, n: int, copied: int, asked: int, rng: np.random.Generat
     ps = (1 + m - (table @ against)[rows]) / (m + 1)
     if (np.sort(ps) * asked / np.arange(1, asked + 1)).min() <= level:
         return True
+    if asked == 1:
+        return False
     ranks = table @ (against + np.bincount(rows, minlength=n + m))
     return _rank_sum_p(ranks[rows], ranks[null]) <= level
 
