@@ -117,8 +117,8 @@ def audit(
 
     paths = _paths(images, generated, reference, members, holdout)
     reading = Reading(parse_image_options(image), patients, _pattern(patient_name))
-    if report is not None and report.is_dir():
-        raise BenchError(f"--report {report}: is a folder; name a file in it")
+    if report is not None and (report.is_dir() or not os.access(report.absolute().parent, os.W_OK)):
+        raise BenchError(f"--report {report}: cannot be written there; name another file")
     cards = read_cards()
     card = cards.get(method)
     parameters = resolve(card, Budget.PAPER, read_changes(changes or [], cards).get(method, {}))

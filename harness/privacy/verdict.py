@@ -110,7 +110,7 @@ def _why(finding: Finding, points: Sequence[Point]) -> str:
 def _needed(finding: Finding) -> str:
     n = len(finding.patients)
     whom = "the patient" if n == 1 else f"one patient among {n}"
-    return f"To tell {whom} takes at least {others_needed(n):,} reference patients"
+    return f"To tell {whom} takes at least {others_needed(n):,} patients to compare with"
 
 
 def p_text(p: float) -> str:
