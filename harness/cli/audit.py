@@ -69,11 +69,14 @@ def audit(
         ),
     ] = None,
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "-m", "--method", help="The method that is asked, with the paper's parameters."
+            "-m",
+            "--method",
+            help="The method, at the paper's parameters [default: whitened-neighbour; without "
+            "--members its variant without labels].",
         ),
-    ] = "whitened-neighbour",
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE.html", help="Write one page to read, print and file."),
@@ -111,6 +114,7 @@ def audit(
     from harness.cards import read_cards, resolve
     from harness.cli.run import read_changes, read_settings, read_weights
     from harness.datasets.image_options import parse_image_options
+    from harness.privacy.division import choose_method
     from harness.privacy.export import as_json as audit_json
     from harness.privacy.folders import Reading
     from harness.vocabulary import Budget
@@ -120,8 +124,9 @@ def audit(
     if report is not None and (report.is_dir() or not os.access(report.absolute().parent, os.W_OK)):
         raise BenchError(f"--report {report}: cannot be written there; name another file")
     cards = read_cards()
-    card = cards.get(method)
-    parameters = resolve(card, Budget.PAPER, read_changes(changes or [], cards).get(method, {}))
+    card = cards.get(method) if method else choose_method(cards, paths)
+    changed = read_changes(changes or [], cards).get(card.name, {})
+    parameters = resolve(card, Budget.PAPER, changed)
     settings = read_settings(device, precision, threads, read_weights(weights or []))
     with _Teller() as teller:
         work = _Work(card, parameters, settings, seed)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cards import Card
+from harness.cards import Card, Cards
 from harness.datasets.pack import PackedSet
 from harness.errors import BenchError
 from harness.method import Access, Task
 from harness.privacy.folders import Folder, Folders, Role
 
 Part = tuple[PackedSet, NDArray[np.intp]]  # images, and which of them
+REFERENCE_METHOD = "whitened-neighbour"
 FEWEST = 10  # patients who were not used; with fewer, p exceeds 1/11 whatever is found
 
 
@@ -30,6 +32,21 @@ class Division:
     learnt: dict[str, Part]
     asked: tuple[Part, ...]
     null: Role | None
+
+
+def choose_method(cards: Cards, given: Collection[Role]) -> Card:
+    """Return the reference method, or its first variant that learns from no member where none is.
+
+    Args:
+        cards: of the installed methods.
+        given: the folders at hand.
+    """
+    best = cards.get(REFERENCE_METHOD)
+    if Role.MEMBERS in given:
+        return best
+    beyond = {Access.LABELS} if Role.REFERENCE in given else {Access.LABELS, Access.REFERENCE}
+    family = [card for card in cards.methods.values() if card.family == best.family]
+    return next((card for card in family if not beyond & set(card.access)), best)
 
 
 def check_method(card: Card, folders: Folders) -> None:

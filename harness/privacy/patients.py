@@ -9,6 +9,7 @@ Willett (Distribution-free inference with hierarchical data, 2023), here for the
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,10 +68,11 @@ def patient_p(asked: Floats, others: Sequence[Floats]) -> float:
         (-(-len(asked) // size) for size in range(len(asked), 0, -1)),
         key=lambda count: _floor(len(asked), count, sizes),
     )
-    ps = []
+    ordered, ps = [sorted(scores.tolist()) for scores in others], []
     for block in np.array_split(asked, blocks):
-        enough = [scores for scores in others if len(scores) >= len(block)]
-        reached = math.fsum(_reach(scores, len(block), block.max()) for scores in enough)
+        n, top = len(block), float(block.max())
+        enough = [scores for scores in ordered if len(scores) >= n]
+        reached = math.fsum(_reach(len(s), bisect_left(s, top), n) for s in enough)
         ps.append((1 + reached) / (1 + len(enough)))
     return min(1.0, blocks * min(ps))
 
@@ -80,10 +82,9 @@ def _floor(images: int, blocks: int, sizes: NDArray[np.int_]) -> float:
     return blocks / float(1 + (sizes >= -(-images // blocks)).sum())
 
 
-def _reach(scores: Floats, draws: int, level: float) -> float:
-    """Return the chance that the best of ``draws`` scores, none drawn twice, reaches ``level``."""
-    below = int((scores < level).sum())
-    return 1 - math.comb(below, draws) / math.comb(len(scores), draws)
+def _reach(scores: int, below: int, draws: int) -> float:
+    """Return the chance that ``draws`` of so many scores are not all of those below."""
+    return 1 - math.comb(below, draws) / math.comb(scores, draws)
 
 
 def wins(patients: Sequence[Floats]) -> Floats:
@@ -96,13 +97,14 @@ def wins(patients: Sequence[Floats]) -> Floats:
         (N, N), the chance that the best image of the row's patient is closer to the pool than the
         best of the column's; ties count half, so opposite cells add up to one.
     """
-    table = np.full((len(patients), len(patients)), 0.5)
-    for row, one in enumerate(patients):
-        for column, other in enumerate(patients[:row]):
+    ordered = [sorted(scores.tolist()) for scores in patients]
+    table = np.full((len(ordered), len(ordered)), 0.5)
+    for row, one in enumerate(ordered):
+        for column, other in enumerate(ordered[:row]):
             few, many = (one, other) if len(one) <= len(other) else (other, one)
-            top = few.max()
-            beaten = _reach(many, len(few), top) + _reach(many, len(few), np.nextafter(top, np.inf))
-            won = 1 - beaten / 2
+            at_least = _reach(len(many), bisect_left(many, few[-1]), len(few))
+            more = _reach(len(many), bisect_right(many, few[-1]), len(few))
+            won = 1 - (at_least + more) / 2
             table[row, column] = won if few is one else 1 - won
             table[column, row] = 1 - table[row, column]
     return table

@@ -86,9 +86,9 @@ def test_an_audit_of_patients_who_were_not_used_seldom_says_detected(monkeypatch
         judge(
             people(draw(rng, rng.integers(1, 4, 6))), people(draw(rng, rng.integers(1, 6, 40))), rng
         ).detected
-        for _ in range(200)
+        for _ in range(100)
     )
-    assert said <= binom.ppf(0.995, 200, FALSE_ALARMS)
+    assert said <= binom.ppf(0.995, 100, FALSE_ALARMS)
 
 
 def test_a_used_patient_is_told_when_there_are_enough_to_compare_with():
