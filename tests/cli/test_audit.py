@@ -136,9 +136,14 @@ def test_before_a_release_members_are_counted(hospital):
 @pytest.mark.slow
 def test_methods_that_learn_from_members_are_taught_and_nothing_is_found_where_nothing_is(hospital):
     bench = hospital(asked=60, reference=160, copied=0.0)
-    for method, learnt in (("closest", {}), ("nearest-pixel", {"used": 40, "not_used": 40})):
+    for method in ("closest", "nearest-pixel"):
         said = bench.json(*WITH_REFERENCE[:4], "-m", method, *WITH_REFERENCE[6:], "--json")
-        assert said["learnt"] == learnt or sum(said["learnt"].values()) <= 80
+        if method == "closest":
+            assert said["learnt"] == {}
+        else:
+            assert said["taught"]
+            assert said["learnt"]["not_used"] == 40
+            assert 1 <= said["learnt"]["used"] <= 10  # of whom a copy each, in a tenth of the pool
         [judgement] = said["judgements"]
         assert judgement["verdict"] == "not detected"
         assert "been copied into this pool" in judgement["limit"]
