@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +20,7 @@ from harness.errors import BenchError
 
 if TYPE_CHECKING:
     from harness.cards import Card
-    from harness.privacy.audit import Audit
+    from harness.privacy.audit import Audit, Judgement
     from harness.privacy.folders import Reading, Role
     from harness.privacy.provenance import Provenance
     from harness.running.local import Settings
@@ -268,12 +268,11 @@ def _print(audit: Audit) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from harness.privacy.verdict import p_text
     from harness.privacy.wording import notes, release_text
 
     console = Console(highlight=False)
     for judgement in audit.judgements:
-        verdict, finding = judgement.verdict, judgement.finding
+        verdict = judgement.verdict
         kind = verdict.kind.value.capitalize()
         console.print(
             f"{judgement.role.value}: [bold]{kind}.[/] {escape(verdict.sentence)}", soft_wrap=True
@@ -282,16 +281,23 @@ def _print(audit: Audit) -> None:
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for title in ("patient", "closest image", "score", "p", "adjusted"):
             table.add_column(title, overflow="fold")
-        if finding is None:
-            for patient in judgement.scored[:SHOWN]:
-                row = (patient.name, patient.closest, f"{patient.best:.4g}", "", "")
-                table.add_row(*map(escape, row))
-        else:
-            for one in finding.patients[:SHOWN]:
-                row = (one.patient.name, one.patient.closest, f"{one.patient.best:.4g}")
-                table.add_row(*map(escape, (*row, p_text(one.p), p_text(one.adjusted))))
+        for row in _rows(judgement):
+            table.add_row(*map(escape, row))
         console.print(table)
     if audit.release is not None:
         console.print(escape(release_text(audit.release)), soft_wrap=True)
     for note in notes(audit):
         console.print(f"note: {escape(note)}", soft_wrap=True)
+
+
+def _rows(judgement: Judgement) -> Iterator[tuple[str, ...]]:
+    """Yield what the terminal shows of each patient, as far as anything is known of chance."""
+    from harness.privacy.verdict import p_text
+
+    if judgement.finding is None:
+        for patient in judgement.scored[:SHOWN]:
+            yield patient.name, patient.closest, f"{patient.best:.4g}", "", ""
+        return
+    for one in judgement.finding.patients[:SHOWN]:
+        row = (one.patient.name, one.patient.closest, f"{one.patient.best:.4g}")
+        yield (*row, p_text(one.p), p_text(one.adjusted))

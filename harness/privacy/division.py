@@ -84,16 +84,17 @@ def divide(folders: Folders, card: Card, seed: int) -> Division:
         if Access.LABELS in access:
             learnt["used"], members = halves(members, seed)
         asked.append(members)
-    null, *others = [role for role in (Role.HOLDOUT, Role.REFERENCE) if role in folders] or [None]
-    if null is not None:
+    given = [role for role in (Role.HOLDOUT, Role.REFERENCE) if role in folders]
+    if given:
+        null = given[0]
         compared = _whole(folders[null])
-        if learns and others:
+        if learns and len(given) == 2:
             learnt["not_used"] = _whole(folders[Role.REFERENCE])
         elif learns:
             learnt["not_used"], compared = halves(compared, seed)
         _check_enough(folders[null], compared)
         asked.append(compared)
-    return Division(learnt, tuple(asked), null)
+    return Division(learnt, tuple(asked), given[0] if given else None)
 
 
 def halves(part: Part, seed: int) -> tuple[Part, Part]:

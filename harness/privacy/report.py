@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.files import write_text
 from harness.privacy.audit import Audit, Judgement
@@ -20,6 +21,7 @@ from harness.privacy.verdict import p_text
 from harness.privacy.wording import notes, release_text
 
 HERE = Path(__file__).parent / "templates"
+Greys = NDArray[np.uint8]  # (H, W)
 ROWS = 200  # patients in a table
 PICTURES = 6  # patients shown, of each folder
 WHAT = {
@@ -96,11 +98,12 @@ def _pairs(audit: Audit, judgement: Judgement) -> Iterator[Pair]:
         yield Pair(patient.name, patient.closest, _url(real), _url(pool[place]), float(likeness))
 
 
-def _image(folder: Folder, name: str) -> np.ndarray:
-    return folder.images.pixels()[folder.images.ids.index(name)]
+def _image(folder: Folder, name: str) -> Greys:
+    image: Greys = folder.images.pixels()[folder.images.ids.index(name)]
+    return image
 
 
-def _url(pixels: np.ndarray) -> str:
+def _url(pixels: Greys) -> str:
     from harness.site.gallery import png
 
     return f"data:image/png;base64,{base64.b64encode(png(pixels)).decode()}"

@@ -45,7 +45,7 @@ def hospital(bench):
             for number, group in enumerate(drawn[name].groups):
                 file = f"{name}-{number}.png"
                 save(bench.folder / name / file, drawn[name].pixels[number])
-                rows.append([file, EVIL if (name, number) == ("asked", 0) else f"{name}-{group}"])
+                rows.append([file, EVIL if name == "asked" and number < 2 else f"{name}-{group}"])
         with (bench.folder / "patients.csv").open("w", newline="") as stream:
             csv.writer(stream).writerows(rows)
         source = drawn["members" if members else "asked"].pixels
