@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
@@ -196,29 +195,28 @@ class _Work:
         from harness.privacy.folders import read_folders
         from harness.privacy.provenance import describe_run
         from harness.privacy.report import write_report
+        from harness.running.claims import OwnFolder
         from harness.running.local import LocalEngine
 
-        with (
-            LocalEngine(self.settings) as engine,
-            TemporaryDirectory(
-                prefix=f"{os.getpid()}-audit-", dir=cache_dir() / "runs"
-            ) as temporary,
-        ):
-            into = Path(temporary)
-            folders = read_folders(paths, reading, into, teller.say)
-            asked = Questioner(
-                engine,
-                card=self.card,
-                parameters=self.parameters,
-                seed=self.seed,
-                folder=into,
-                progress=teller.progress,
-            )
-            asked.fetch_weights()
-            made = run_audit(folders, asked, self.seed, into, teller.say)
-            run = describe_run(shlex.join(["bench", *sys.argv[1:]]), asked, self.settings)
-            if report is not None:
-                write_report(report, made, run, show_images=show_images)
+        own = OwnFolder(cache_dir() / "runs", f"{os.getpid()}-audit-")
+        try:
+            with LocalEngine(self.settings) as engine:
+                folders = read_folders(paths, reading, own.path, teller.say)
+                asked = Questioner(
+                    engine,
+                    card=self.card,
+                    parameters=self.parameters,
+                    seed=self.seed,
+                    folder=own.path,
+                    progress=teller.progress,
+                )
+                asked.fetch_weights()
+                made = run_audit(folders, asked, self.seed, own.path, teller.say)
+                run = describe_run(shlex.join(["bench", *sys.argv[1:]]), asked, self.settings)
+                if report is not None:
+                    write_report(report, made, run, show_images=show_images)
+        finally:
+            own.remove()
         return made, run
 
 
