@@ -62,7 +62,7 @@ class Bench:
 
     def command(self, *arguments: str | Path) -> list[str]:
         own = self.folder / "cache" / "cards"
-        if self.cards is not None and arguments[:1] == ("run",) and not own.exists():
+        if self.cards is not None and arguments[:1] in {("run",), ("audit",)} and not own.exists():
             shutil.copytree(self.cards, own)
         return [str(Path(sys.executable).with_name("bench")), *map(str, arguments)]
 

@@ -8,6 +8,7 @@ import typer
 
 from harness import __version__
 from harness.cli import (
+    audit,
     board,
     cache,
     calibrate,
@@ -61,6 +62,7 @@ app.command("compare")(compare.compare)
 app.command("fetch")(fetch.fetch)
 app.command("publish")(publish.publish)
 app.command("check")(check.check)
+app.command("audit")(audit.audit)
 app.command("submit")(submit.submit)
 app.command("score")(score.score)
 app.command("power")(power.power)

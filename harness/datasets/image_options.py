@@ -1,8 +1,10 @@
 """How the images of an entry are decoded: what its ``image`` key may say."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+from harness.errors import BenchError
 
 MAX_SIDE = 8192  # pixels: a typing error must not ask for more than a memory holds
 
@@ -59,3 +61,19 @@ class ImageOptions(BaseModel):
         if self.percentiles is not None and self.percentiles[0] >= self.percentiles[1]:
             raise ValueError("percentiles must rise; write [0.5, 99.5] for example")
         return self
+
+
+def parse_image_options(text: str | None, **given: Any) -> ImageOptions:
+    """Return the options that ``--image`` writes in YAML, with those that are ``given`` on top.
+
+    Raises:
+        BenchError: It is no YAML, or a key or value is wrong.
+    """
+    import yaml
+
+    try:
+        return ImageOptions.model_validate({**yaml.safe_load(text or "{}"), **given})
+    except (ValueError, TypeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:200]
+        remedy = "write it as the key image of an entry: '{window: {center: 40, width: 400}}'"
+        raise BenchError(f"--image {text!r}: {remedy} ({reason})") from error

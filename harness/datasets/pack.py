@@ -135,6 +135,11 @@ def open_pack(
     raise BenchError(f"{folder}: cannot be read back; check the disk or set BENCH_CACHE")
 
 
+def write_set(folder: Path, name: str, raw: RawSet) -> PackedSet:
+    """Write one set into ``folder``, its images ordered by their digests, outside any pack."""
+    return _write(folder, name, raw).opened(folder)
+
+
 def note_name(signature: str, name: str) -> None:
     """Write down what a data set is called whose pack it is, for whoever looks at the cache."""
     path = cache_dir() / "packs" / signature / NAMES

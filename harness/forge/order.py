@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 
 from harness.datasets.entry import SAFE_NAME
-from harness.datasets.image_options import ImageOptions
+from harness.datasets.image_options import parse_image_options
 from harness.errors import BenchError
 from harness.forge.source import Source, draw_source, read_source
 
@@ -131,19 +130,12 @@ class Order:
             BenchError: The folder is not in order.
         """
         if self.source != PHANTOM:
-            return read_source(Path(self.source), self._image_options(), self.groups)
+            return read_source(
+                Path(self.source), parse_image_options(self.image, size=self.size), self.groups
+            )
         patients = hands * -(-(self.members or PHANTOM_MEMBERS) // self.slices)
         slices = self.slices + self.held_out
         return draw_source(patients, slices, self.size, self.stream(Stream.SOURCE))
-
-    def _image_options(self) -> ImageOptions:
-        try:
-            written = yaml.safe_load(self.image or "{}")
-            return ImageOptions.model_validate({**written, "size": self.size})
-        except (ValueError, TypeError, yaml.YAMLError) as error:
-            reason = " ".join(str(error).split())[:200]
-            remedy = "write it as the key image of an entry: '{window: {center: 40, width: 400}}'"
-            raise BenchError(f"--image {self.image!r}: {remedy} ({reason})") from error
 
     def facts(self, source: Source) -> dict[str, Any]:
         """Return the order as JSON values that name what was asked for, wherever it lies."""

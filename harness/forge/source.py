@@ -30,6 +30,7 @@ class Source:
     pixels: NDArray[np.uint8]  # (N, size, size)
     groups: tuple[str, ...]  # (N,) the patient of each image
     note: str  # how patients are known, in words
+    ids: tuple[str, ...] = ()  # (N,) the file of each image, with its slice; of a folder alone
 
     def describe(self) -> str:
         """Return the source in one line."""
@@ -109,7 +110,7 @@ def read_source(folder: Path, options: ImageOptions, groups: str | None) -> Sour
         by_file = Table(table, "group", "the name of a group", lambda text: text or None)
         patients, note = by_file.read(paths, folder), f"from {table.name}"
     named = tuple(patients[paths[file]] for file in images.files)
-    return Source(folder.resolve().name, images.pixels, named, note)
+    return Source(folder.resolve().name, images.pixels, named, note, images.ids)
 
 
 def _has_groups(table: Path) -> bool:

@@ -72,7 +72,7 @@ def make_gallery(dataset: Dataset, cases: Sequence[Case], method: str, outcome: 
     best = np.argsort(-outcome.scores, kind="stable")[:REALS]
     asked = np.concatenate([case.asked.pixels() for case in cases])[outcome.places[best]]
     pool = np.concatenate([dataset.sets[n].pixels() for n in POOLS if n in dataset.sets])
-    near, places = nearest(_flat(asked), _flat(pool), "correlation", min(CLOSEST, len(pool)))
+    near, places = nearest(flat(asked), flat(pool), "correlation", min(CLOSEST, len(pool)))
     files: dict[str, bytes] = {}
     rows = []
     for row, place in enumerate(best):
@@ -86,7 +86,7 @@ def make_gallery(dataset: Dataset, cases: Sequence[Case], method: str, outcome: 
     return Gallery(method, tuple(rows), files)
 
 
-def _flat(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def flat(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return (N, H, W) images as (N, D) grey values, made smaller where they are large."""
     grey = torch.from_numpy(np.array(images)).float()
     flat: NDArray[np.float32] = reduced(grey, PIXELS_SIDE).flatten(1).numpy()
@@ -97,11 +97,12 @@ def _add(files: dict[str, bytes], pixels: NDArray[np.uint8]) -> str:
     """Put an image among the files, once, and return its name."""
     name = f"{pixel_digest(pixels).hex()[:20]}.png"
     if name not in files:
-        files[name] = _png(pixels)
+        files[name] = png(pixels)
     return name
 
 
-def _png(pixels: NDArray[np.uint8]) -> bytes:
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """Return an (H, W) image as a small PNG file."""
     from PIL import Image
 
     picture = Image.fromarray(np.asarray(pixels))

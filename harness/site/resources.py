@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
-def templates() -> Environment:
-    """Return the templates; whatever is put into them is escaped.
+def templates(folder: Path = HERE / "templates") -> Environment:
+    """Return the templates of a folder; whatever is put into them is escaped.
 
     Raises:
         BenchError: Jinja2 is not installed.
@@ -28,7 +28,7 @@ def templates() -> Environment:
     except ImportError as error:
         raise _missing("Jinja2") from error
     made = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -68,4 +68,4 @@ def web(address: str | None) -> str | None:
 
 def _missing(name: str) -> BenchError:
     extra = 'pip install "fingerprint-bench[site]"'
-    return BenchError(f"bench publish --site needs {name}; get it by: {extra}")
+    return BenchError(f"pages need {name}; get it by: {extra}")
