@@ -28,16 +28,16 @@ class Coupling(nn.Module):
         """Leave every second coordinate alone, from the first or from the second on."""
         super().__init__()
         self.register_buffer("mask", (torch.arange(width) % 2 == odd).float())
+        last = nn.Linear(HIDDEN, 2 * width)
+        nn.init.zeros_(last.weight)  # begins as the identity
+        nn.init.zeros_(last.bias)
         self.net = nn.Sequential(
             nn.Linear(width, HIDDEN),
             nn.ReLU(),
             nn.Linear(HIDDEN, HIDDEN),
             nn.ReLU(),
-            nn.Linear(HIDDEN, 2 * width),
+            last,
         )
-        last = self.net[-1]
-        nn.init.zeros_(last.weight)  # begins as the identity
-        nn.init.zeros_(last.bias)
 
     def forward(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Return (N, D) transformed points and the (N,) logarithm of the volume's change."""

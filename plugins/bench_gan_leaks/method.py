@@ -70,8 +70,8 @@ class GanLeaks(Method):
             return near.mean(1, dtype=np.float64)
 
         def score_of(outsiders: Rows, images: Rows) -> NDArray[np.float64]:
-            far = distance(images, outsiders) if self.calibrated else 0.0
-            return far - distance(images, pool)
+            near = distance(images, pool)
+            return distance(images, outsiders) - near if self.calibrated else -near
 
         return judged_by_reference(
             reals,

@@ -47,10 +47,7 @@ def weight(block: NDArray[np.float64], radius: float, form: Form) -> NDArray[np.
         (n,) means over all M samples.
     """
     inside = block <= radius
-    if form == "count":
-        return inside.mean(1)
-    unit = radius or 1.0
-    relative = np.clip(block / unit, NEAREST, None)
-    weights = -np.log(relative) if form == "log" else 1 / relative
-    means: NDArray[np.float64] = np.where(inside, weights, 0.0).mean(1)
+    relative = np.clip(block / (radius or 1.0), NEAREST, None)
+    weights = {"count": np.ones_like, "log": lambda d: -np.log(d), "ratio": np.reciprocal}[form]
+    means: NDArray[np.float64] = np.where(inside, weights(relative), 0.0).mean(1)
     return means
