@@ -141,6 +141,7 @@ class LoganGAN(Method):
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
         """Score by the discriminator of a GAN of both pools."""
+        torch.manual_seed(tools.seed)
         gan, reals = GAN(self.side, self.channels).to(tools.device).eval(), self._training.reals
         pool = (self._training.generated, questions.generated)
         pixels = np.concatenate([images.pixels for images in pool])
