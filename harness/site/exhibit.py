@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from harness.audit.copying import figure_text
@@ -214,6 +214,6 @@ def _audit(content: Mapping[str, Any] | None) -> Audit | None:
 
 
 def _copying(line: Mapping[str, Any]) -> Copying:
-    figure = Metric(*(line.get(field.name) for field in fields(Metric)))
+    values: dict[str, Any] = {name: line.get(name) for name in Metric.__dataclass_fields__}
     name, pool, meaning = (str(line.get(key, "")) for key in ("statistic", "pool", "meaning"))
-    return Copying(name, pool, figure_text(figure), meaning)
+    return Copying(name, pool, figure_text(Metric(**values)), meaning)

@@ -67,7 +67,8 @@ class GanLeaks(Method):
 
         def distance(images: Rows, others: Rows) -> NDArray[np.float64]:
             near, _ = tools.neighbours(images, others, "l2", min(self.k, len(others)))
-            return near.mean(1, dtype=np.float64)
+            mean: NDArray[np.float64] = near.mean(1, dtype=np.float64)
+            return mean
 
         def score_of(outsiders: Rows, images: Rows) -> NDArray[np.float64]:
             near = distance(images, pool)

@@ -48,6 +48,6 @@ def weight(block: NDArray[np.float64], radius: float, form: Form) -> NDArray[np.
     """
     inside = block <= radius
     relative = np.clip(block / (radius or 1.0), NEAREST, None)
-    weights = {"count": np.ones_like, "log": lambda d: -np.log(d), "ratio": np.reciprocal}[form]
-    means: NDArray[np.float64] = np.where(inside, weights(relative), 0.0).mean(1)
+    weights = {"count": inside, "log": -np.log(relative), "ratio": 1 / relative}
+    means: NDArray[np.float64] = np.where(inside, weights[form], 0.0).mean(1)
     return means
