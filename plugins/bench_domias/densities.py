@@ -51,7 +51,7 @@ def mixture(points: Points, seed: int) -> LogDensity:
         warnings.simplefilter("ignore", ConvergenceWarning)  # equal points have fewer clusters
         for parts in PARTS:
             if parts == 1 or parts * (width + 1) <= count:
-                model = GaussianMixture(parts, reg_covar=RIDGE, n_init=3, random_state=seed)
+                model = GaussianMixture(parts, reg_covar=RIDGE, random_state=seed)
                 fitted.append(model.fit(points))
     best = min(fitted, key=lambda model: model.bic(points))
     return lambda rows: np.asarray(best.score_samples(rows), np.float64)
