@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.method import Labelled, Prediction, Tools
+
+Points = NDArray[Any]  # (N, D) numbers
 Rows = NDArray[np.intp]  # (N,) numbers of images
 
 
@@ -73,3 +76,37 @@ def out_of_fold(
     for learnt, held in divided:
         scores[held] = score_of(learnt, held)
     return scores
+
+
+def judged_by_reference(
+    reals: Labelled,
+    known: Points,
+    asked: Points,
+    score_of: Callable[[Points, Points], NDArray[Any]],
+    *,
+    folds: int,
+    tools: Tools,
+) -> Prediction:
+    """Score questions against reference reals; label them at the threshold of best kappa.
+
+    The training reals that were not used stand for the reference. For the threshold each training
+    real is scored against those of other folds' patients, so that none is its own reference.
+
+    Args:
+        reals: the training reals.
+        known: (N, D) what is compared of them.
+        asked: (Q, D) the same of the questions.
+        score_of: takes (R, D) of reference reals and (M, D) of others, returns the others' scores.
+        folds: of patients, as in :func:`out_of_fold`.
+        tools: of the cell.
+    """
+
+    def scored(learnt: Rows, held: Rows) -> NDArray[Any]:
+        return score_of(known[learnt[reals.labels[learnt] == 0]], known[held])
+
+    held_out = out_of_fold(
+        reals.labels, reals.groups, scored, folds=folds, seed=tools.seed, log=tools.log
+    )
+    scores = score_of(known[reals.labels == 0], asked)
+    threshold = best_kappa_threshold(held_out, reals.labels)
+    return Prediction(scores, (scores > threshold).astype(int))

@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from harness.thresholds import best_kappa_threshold, out_of_fold
+from harness.method import ImageSet, Labelled
+from harness.thresholds import best_kappa_threshold, judged_by_reference, out_of_fold
+from support import InProcessTools
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=30))
@@ -47,3 +49,34 @@ def test_where_nobody_can_be_held_out_it_is_said():
     )
     assert scores.tolist() == [0, 2, 4]
     assert "too few patients" in said[0]
+
+
+def test_reals_are_judged_by_a_reference_of_other_patients_that_were_not_used():
+    def real(name, patients):
+        groups = np.array(patients)
+        return ImageSet(np.zeros((len(groups), 2, 2), np.uint8), name, groups=groups)
+
+    reals = Labelled.of(
+        {
+            1: real("training.used", np.arange(12) // 2),
+            0: real("training.not_used", 50 + np.arange(16) // 2),
+        }
+    )
+    known = np.stack([reals.groups, reals.labels], axis=1)  # a point names patient and label
+    asked = np.array([[90, 2], [91, 2], [92, 2]])
+    calls = []
+
+    def score_of(reference, others):
+        calls.append((reference, others))
+        return others[:, 1] - (others[:, 0] == 91)
+
+    found = judged_by_reference(reals, known, asked, score_of, folds=4, tools=InProcessTools())
+    assert all((reference[:, 1] == 0).all() for reference, _ in calls)
+    *held, (whole, last) = calls
+    assert len(held) == 4
+    assert all(not set(reference[:, 0]) & set(others[:, 0]) for reference, others in held)
+    assert sorted(np.concatenate([o for _, o in held]).tolist()) == sorted(known.tolist())
+    assert whole.tolist() == known[reals.labels == 0].tolist()
+    assert last.tolist() == asked.tolist()
+    assert found.scores.tolist() == [2, 1, 2]
+    assert found.labels.tolist() == [1, 1, 1]  # above the middle between 0 and 1

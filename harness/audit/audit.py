@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from harness.audit.blind import FOLDS, blind_gate, describe, make_folds, patient_lookup
 from harness.audit.cohort import Cohort, make_cohort
+from harness.audit.copying import Reals, Statistic, copying_statistics
 from harness.audit.duplicates import (
     Pair,
     duplicate_findings,
@@ -44,6 +45,7 @@ class Audit:
     verdict: Verdict
     fingerprint: str | None  # of the data; None where they cannot be read
     pairs: tuple[Pair, ...] = ()
+    copying: tuple[Statistic, ...] = ()  # of each pool as a whole; no part of the verdict
 
 
 def audit_dataset(dataset: Dataset, files: Files | None, service: FeatureClient, say: Say) -> Audit:
@@ -78,6 +80,7 @@ def audit_dataset(dataset: Dataset, files: Files | None, service: FeatureClient,
     matches = find_matches(pool, pool.gather(fine), reals, reals.gather(fine))
     findings += match_findings(matches)
     tests: list[Test] = []
+    copying: tuple[Statistic, ...] = ()
     known = reals.labelled()
     if membership:
         say("testing properties")
@@ -85,9 +88,11 @@ def audit_dataset(dataset: Dataset, files: Files | None, service: FeatureClient,
         tests = property_tests(files, known, brightness)
         findings += [untested(tests, known)] if files else []
         tests += _blind_tests(dataset, known, pixels, service, say)
+        say("comparing pools")
+        copying = _copying(known, pixels)
     findings += [] if any(test.gate for test in tests) else [_no_gate(membership)]
     pairs.sort(key=lambda pair: not pair.across)
-    return Audit(judge(findings, tests), dataset.fingerprint, (*pairs, *matches))
+    return Audit(judge(findings, tests), dataset.fingerprint, (*pairs, *matches), copying)
 
 
 def unreadable(files: Files) -> Audit:
@@ -120,6 +125,21 @@ def _blind_tests(
         }
         tests += [blind_gate(f"blind gate: {k}", f, known, folds) for k, f in kinds.items()]
     return tests
+
+
+def _copying(known: Cohort, pixels: Mapping[str, NDArray[np.float32]]) -> tuple[Statistic, ...]:
+    """Compare the pools with the labelled reals, as pixels."""
+    points = known.gather(pixels) if len(known) else np.empty((0, 1), np.float32)
+    used, others = (
+        Reals.of(points[known.labels == label], known.groups[known.labels == label])
+        for label in (1, 0)
+    )
+    pools = {
+        "generated": [pixels[name] for name in POOLS[:2] if name in pixels],
+        "null": [pixels[name] for name in POOLS[2:] if name in pixels],
+    }
+    joined = {name: np.concatenate(parts) for name, parts in pools.items() if parts}
+    return copying_statistics(joined, used, others)
 
 
 def _no_gate(membership: bool) -> Finding:

@@ -11,6 +11,8 @@ import typer
 from harness.cli.options import DatasetFiles, ResultsFolder, open_catalogue, open_results
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from harness.audit.audit import Audit, Say
     from harness.audit.verdict import Finding
     from harness.datasets.entry import Entry
@@ -42,6 +44,7 @@ def check(
       bench check phantom-planted
       bench check my-ct --datasets my.yaml --strict --sheet alike.png
     """
+    from harness.audit.copying import as_json as copying_json
     from harness.audit.record import write_audit
     from harness.audit.verdict import Kind
     from harness.audit.verdict import as_json as verdict_json
@@ -49,11 +52,13 @@ def check(
     catalogue, trusted = open_catalogue(context, datasets)
     entry = catalogue.get(dataset)
     audit = _audit(entry, trusted, sheet)
-    kept = verdict_json(audit.verdict, examples=False)
+    copying = copying_json(audit.copying)
+    kept = verdict_json(audit.verdict, examples=False) | copying
     write_audit(open_results(results).root / entry.name, audit.fingerprint, kept)
     if as_json:
         content = {"dataset": entry.name, "fingerprint": audit.fingerprint}
-        typer.echo(json.dumps(content | verdict_json(audit.verdict, examples=True), indent=1))
+        shown = verdict_json(audit.verdict, examples=True) | copying
+        typer.echo(json.dumps(content | shown, indent=1))
     else:
         _print(entry.name, audit)
     if strict and audit.verdict.kind is Kind.FLAWED:
@@ -103,6 +108,25 @@ def _print(name: str, audit: Audit) -> None:
         f"Verdict on {escape(name)}: [bold]{escape(audit.verdict.sentence)}[/]", soft_wrap=True
     )
     console.print(table)
+    if audit.copying:
+        console.print(_copying_table(audit))
+
+
+def _copying_table(audit: Audit) -> Table:
+    """Return what each pool repeats of the used reals, as a whole."""
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
+
+    from harness.audit.copying import figure_text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for title in ("the pool as a whole", "pool", "figure", "what it means"):
+        table.add_column(title, overflow="fold")
+    for statistic in audit.copying:
+        cells = (statistic.name, statistic.pool, figure_text(statistic.figure), statistic.meaning)
+        table.add_row(*map(escape, cells))
+    return table
 
 
 _LEVELS = {"flaw": "[red]flaw[/]", "warning": "[yellow]note[/]", "fine": "ok", "skipped": "–"}

@@ -45,6 +45,10 @@ class Backbone(ABC):
     def load(self, device: str, precision: str) -> Extractor:
         """Load the fetched weights onto a device, computing in ``fp32`` or ``bf16``."""
 
+    def given(self, path: Path) -> Backbone:
+        """Return the backbone with the weights of a file that the user named."""
+        return FileBackbone(self.name, path, f"file:{path.name}")
+
 
 class Pixels(Backbone):
     """The image itself, reduced to at most 64 x 64 pixels."""
@@ -208,7 +212,7 @@ def find_backbone(
         BenchError: ``random`` is asked for without a seed.
     """
     if name in files:
-        return FileBackbone(name, files[name], f"file:{files[name].name}")
+        return packaged.get(name, HubBackbone(name)).given(files[name])
     if name in packaged:
         return packaged[name]
     architecture, at, weights = name.partition("@")

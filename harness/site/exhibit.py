@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.audit.copying import figure_text
 from harness.audit.record import read_audit
 from harness.board.board import Board, Row, read_boards
 from harness.board.seeds import by_method
@@ -16,6 +17,7 @@ from harness.datasets.entry import Entry
 from harness.errors import BenchError
 from harness.method import Task
 from harness.running.records import Record, RecordStore
+from harness.scoring.metrics import Metric
 from harness.site.finding import Finding, find
 from harness.site.gallery import Gallery, make_gallery
 from harness.site.outcome import Outcome, read_outcome
@@ -47,12 +49,23 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Copying:
+    """What a pool repeats of the used reals, as a whole."""
+
+    statistic: str
+    pool: str
+    figure: str
+    meaning: str
+
+
+@dataclass(frozen=True)
 class Audit:
     """What ``bench check`` said of the very data that a board stands on."""
 
     verdict: str  # flawed, sound, cannot tell
     sentence: str
     checks: tuple[Check, ...]
+    copying: tuple[Copying, ...]  # of pools as a whole; none in older records
     content: dict[str, Any]  # all of it, without what names an image
 
 
@@ -204,5 +217,13 @@ def _audit(content: Mapping[str, Any] | None) -> Audit | None:
     kept = [{key: value for key, value in line.items() if key != "examples"} for line in found]
     keys = ("check", "level", "result", "meaning")
     checks = tuple(Check(*(str(line.get(key, "")) for key in keys)) for line in kept)
+    whole = [line for line in content.get("copying", ()) if isinstance(line, dict)]
+    copying = tuple(_copying(line) for line in whole)
     verdict, sentence = (str(content.get(key, "")) for key in ("verdict", "sentence"))
-    return Audit(verdict, sentence, checks, {**content, "findings": kept})
+    return Audit(verdict, sentence, checks, copying, {**content, "findings": kept})
+
+
+def _copying(line: Mapping[str, Any]) -> Copying:
+    values: dict[str, Any] = {name: line.get(name) for name in Metric.__dataclass_fields__}
+    name, pool, meaning = (str(line.get(key, "")) for key in ("statistic", "pool", "meaning"))
+    return Copying(name, pool, figure_text(Metric(**values)), meaning)

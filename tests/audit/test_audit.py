@@ -30,6 +30,9 @@ def test_a_clean_data_set_has_no_flaw(scans):
         "file size (train)", "file size (test)", "order of names (test)",
         "blind gate: statistics", "blind gate: pixels", "blind gate: tf_efficientnet_lite0",
     } <= set(levels)  # fmt: skip
+    names = [(statistic.name, statistic.pool) for statistic in audit.copying]
+    assert names[:2] == [("data-copying C_T", "generated"), ("authenticity", "generated")]
+    assert all(statistic.figure.low is not None for statistic in audit.copying)
 
 
 def test_a_duplicate_across_used_and_unknown(scans):

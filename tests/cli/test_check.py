@@ -25,6 +25,8 @@ def test_the_verdict_comes_first_and_the_board_of_the_same_data_shows_it(bench):
     audit = json.loads((bench.folder / "results/small/audit.json").read_text())
     assert said.splitlines()[0] == f"Verdict on small: {audit['sentence']}"
     assert audit["verdict"] in ("sound", "cannot tell")
+    assert "data-copying C_T" in said
+    assert {line["pool"] for line in audit["copying"]} == {"generated"}
     board = bench.json("board", "small", "--format", "json")
     assert board["fingerprint"] == audit["fingerprint"]
     assert board["audit"] == audit["sentence"]

@@ -6,6 +6,8 @@ import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from torch.nn.functional import interpolate
+from torchvision.models import resnet50
 
 from harness.errors import BenchError
 from harness.features import hub
@@ -110,6 +112,32 @@ def test_a_local_file_in_timms_own_names_is_loaded_strictly(tmp_path, packaged):
     assert torch.equal(loaded, network.conv_stem.weight)
     with pytest.raises(BenchError, match=r"part\.pth does not fit"):
         FileBackbone(LITE, tmp_path / "part.pth", "file:part.pth").load("cpu", "fp32")
+
+
+def test_copy_detection_descriptors_come_from_a_file_alone(packaged, tmp_path):
+    with pytest.raises(BenchError, match="--weights sscd="):
+        packaged["sscd"].fetch()
+    torch.manual_seed(0)
+    network = resnet50(num_classes=512).eval()
+    tensors = {f"backbone.{name}": tensor for name, tensor in network.state_dict().items()}
+    torch.save(tensors, tmp_path / "sscd.pt")
+    found = find_backbone("sscd", packaged, {"sscd": tmp_path / "sscd.pt"})
+    assert found.fetch().source == "file:sscd.pt"
+    images = noise(2)
+    descriptors = pooled(found.load("cpu", "fp32"), images)
+    assert torch.linalg.vector_norm(descriptors, dim=1) == pytest.approx(torch.ones(2), abs=1e-5)
+    grey = interpolate(images[:, None] / 255, (288, 288), mode="bilinear", antialias=True)
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    maps = []
+    network.layer4.register_forward_hook(lambda *given: maps.append(given[2]))
+    with torch.no_grad():
+        network((grey - mean.view(3, 1, 1)) / deviation.view(3, 1, 1))
+        means = maps[0].clamp(min=1e-6).pow(3).mean((2, 3)).pow(1 / 3)
+        expected = torch.nn.functional.normalize(network.fc(means))
+    assert torch.allclose(descriptors, expected, atol=1e-4)
+    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "part.pt")
+    with pytest.raises(BenchError, match=r"part\.pt does not fit"):
+        packaged["sscd"].given(tmp_path / "part.pt").load("cpu", "fp32")
 
 
 def test_random_weights_come_only_by_name_and_from_their_seed(packaged):

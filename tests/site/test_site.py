@@ -159,6 +159,14 @@ def test_a_page_says_why_its_charts_are_missing(world, changes, why):
     assert "<img" not in page
 
 
+def test_what_the_pools_repeat_stands_with_the_data_where_it_is_known(files):
+    shown, older = (files[f"datasets/{name}.html"].decode() for name in ("shown", "secret"))
+    assert "What the pools repeat as a whole" in shown
+    assert "-1.50 [-2.00, -1.00]" in shown
+    assert "What bench check says" in older
+    assert "What the pools repeat as a whole" not in older
+
+
 def test_data_of_another_version_are_not_mixed_with_the_records(world):
     other = world.sources(open=_renamed)
     page = make_site(other)["boards/shown.html"].decode()

@@ -1,0 +1,1 @@
+"""Copies by the correlation of contrastive embeddings (Dar et al.)."""

@@ -1,0 +1,1 @@
+"""Copy detection by a learnt descriptor, or by structural similarity."""

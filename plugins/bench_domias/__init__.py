@@ -1,0 +1,1 @@
+"""Density of the generated images over that of the population (DOMIAS)."""

@@ -1,0 +1,1 @@
+"""Distance to the nearest generated image, calibrated by reference reals (GAN-Leaks)."""

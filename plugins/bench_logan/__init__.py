@@ -1,0 +1,1 @@
+"""What tells generated images from others: a classifier, or a discriminator (LOGAN)."""

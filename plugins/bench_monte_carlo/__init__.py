@@ -1,0 +1,1 @@
+"""How many generated images lie near a real one (Monte Carlo attacks)."""

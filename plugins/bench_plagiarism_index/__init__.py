@@ -1,0 +1,1 @@
+"""The share of generated images among the nearest neighbours (Data Plagiarism Index)."""
