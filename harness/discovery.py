@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from harness.errors import describe
 from harness.method import Budget, Method
-from harness.plugins import METHODS, installed, load_methods
+from harness.plugins import METHODS, Plugin, installed, load_methods
 
 
 def main() -> None:
@@ -34,23 +34,32 @@ def main() -> None:
         answers.flush()
 
 
-def find_method(plugin: str, method: str) -> type[Method]:
-    """Import a plugin and return one of its methods.
+def find_plugin(plugin: str) -> Plugin:
+    """Return an installed plugin without importing it.
 
     Raises:
-        LookupError: the plugin is not installed or has no such method.
+        LookupError: it is not installed.
     """
     for found in installed(METHODS):
         if found.name == plugin:
-            for candidate in load_methods(found):
-                if candidate.name == method:
-                    return candidate
-    raise LookupError(f"plugin {plugin} brings no method {method}")
+            return found
+    raise LookupError(f"plugin {plugin} is not installed")
+
+
+def find_method(plugin: Plugin, method: str) -> type[Method]:
+    """Import a plugin and return one of its methods.
+
+    Raises:
+        LookupError: the plugin has no such method.
+    """
+    for candidate in load_methods(plugin):
+        if candidate.name == method:
+            return candidate
+    raise LookupError(f"plugin {plugin.name} brings no method {method}")
 
 
 def _cards(plugin: str) -> dict[str, Any]:
-    [found] = [found for found in installed(METHODS) if found.name == plugin]
-    methods = load_methods(found)
+    methods = load_methods(find_plugin(plugin))
     if not methods:
         return {"error": "it brings no method: bench_methods returned nothing"}
     return {"cards": [_card(method) for method in methods]}
@@ -86,7 +95,7 @@ def _card(method: type[Method]) -> dict[str, Any]:
 
 def _resolve(plugin: str, method: str, budget: str, changes: dict[str, Any]) -> dict[str, Any]:
     try:
-        made = find_method(plugin, method).within(Budget(budget), changes)
+        made = find_method(find_plugin(plugin), method).within(Budget(budget), changes)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

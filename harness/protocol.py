@@ -38,7 +38,7 @@ class Job(Message):
     checkpoints: Path
     sets: dict[str, Path]  # name, as in ``training.used`` → .npy of its pixels
     groups: dict[str, list[int]]  # by the same names, of the sets whose patients are told
-    watched: bool  # whether the worker notes what it writes outside its own folders
+    readable: tuple[Path, ...]  # folders of what the feature service hands out
 
 
 class Service(Message):
@@ -92,7 +92,6 @@ class Predicted(Message):
     labels: list[float]  # N
     fit: float  # seconds
     score: float  # seconds
-    written: tuple[str, ...]  # paths outside the worker's own folders, where it is watched
     peak_bytes: int  # largest resident memory
 
 
@@ -102,6 +101,7 @@ class Failed(Message):
     say: Literal["failed"] = "failed"
     reason: str
     input: bool = False  # whether what was asked for is at fault
+    refused: bool = False  # whether the method tried what it may not do
 
 
 class NoRoom(Message):

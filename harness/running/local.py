@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -57,7 +58,6 @@ class Settings:
     threads: int
     weights: Mapping[str, Path]  # given by --weights NAME=FILE
     limits: Limits = field(default_factory=Limits)
-    watched: bool = False  # whether workers note what they write outside their own folders
 
     @property
     def training_precision(self) -> str:
@@ -79,7 +79,6 @@ class Answer:
     misses: int = 0
     repeated: bool = False  # given to the same question before, and not asked for again
     seconds: Mapping[str, float] = field(default_factory=dict)
-    written: tuple[str, ...] = ()  # paths outside the worker's own folders, where it is watched
     peak_bytes: int | None = None  # largest resident memory of a worker that ended well
 
 
@@ -93,7 +92,9 @@ class LocalEngine:
         sweep_fits(self._fits)
         self._features: FeatureClient | None = None
         self._template: Template | None = None
-        self._cases = 0
+        self._readable = (cache_dir() / "features", cache_dir() / "networks")
+        for shared in self._readable:
+            shared.mkdir(parents=True, exist_ok=True)
 
     @property
     def features(self) -> FeatureClient:
@@ -128,10 +129,9 @@ class LocalEngine:
             StorageError: a disk is full or read-only.
             BenchError: no worker can be started.
         """
-        self._cases += 1
-        folder = self._folder.path / str(self._cases)
+        folder = Path(tempfile.mkdtemp(dir=self._folder.path))  # a name that counts nothing
         scratch = folder / "scratch"
-        scratch.mkdir(parents=True)
+        scratch.mkdir()
         try:
             sealed = seal(case, cell.task, cell.card.access, folder)
             with claimed(self._checkpoints(cell, case), folder / "fit") as checkpoints:
@@ -179,7 +179,7 @@ class LocalEngine:
             checkpoints=checkpoints,
             sets={name: s.path for name, s in sealed.items()},
             groups={name: s.groups for name, s in sealed.items() if s.groups is not None},
-            watched=self.settings.watched,
+            readable=self._readable,
         )
 
     def _checkpoints(self, cell: Cell, case: Case) -> Path:
@@ -334,7 +334,8 @@ def _outcome(
     if last is None:
         return Answer(Status.CRASHED, f"the worker's process ended ({ending(code)})", log, **spent)
     if isinstance(last, Failed):
-        return Answer(Status.FAILED, printable(last.reason)[:500], log, **spent)
+        status = Status.REFUSED if last.refused else Status.FAILED
+        return Answer(status, printable(last.reason)[:500], log, **spent)
     if isinstance(last, OverrunError):
         return Answer(last.status, str(last), log, **spent)
     return Answer(
@@ -344,7 +345,6 @@ def _outcome(
         _array(last.scores),
         np.array(last.labels),
         seconds={"fit": last.fit, "score": last.score},
-        written=last.written,
         peak_bytes=last.peak_bytes,
         **spent,
     )
@@ -364,7 +364,14 @@ def _checked(answer: Answer, case: Case, task: Task, classes: int) -> Answer:
         return answer
     asked = len(case.asked)
     shape = (asked,) if task is Task.MEMBERSHIP else (asked, classes)
-    if answer.scores.shape != shape or answer.labels.shape != (asked,):
+    status = Status.FAILED
+    if len(answer.scores) != asked or len(answer.labels) != asked:
+        given = f"{len(answer.scores)} scores and {len(answer.labels)} labels"
+        status, reason = (
+            Status.REFUSED,
+            f"answered another number of questions: {given} for {asked}",
+        )
+    elif answer.scores.shape != shape or answer.labels.shape != (asked,):
         wrong = f"scores {answer.scores.shape} and labels {answer.labels.shape}"
         reason = f"{wrong}; expected {shape} and {(asked,)}"
     elif not np.isfinite(answer.scores).all():
@@ -373,7 +380,7 @@ def _checked(answer: Answer, case: Case, task: Task, classes: int) -> Answer:
         reason = f"labels must be 0 to {classes - 1}"
     else:
         return replace(answer, labels=answer.labels.astype(np.int64))
-    return replace(answer, status=Status.FAILED, reason=reason)
+    return replace(answer, status=status, reason=reason)
 
 
 def _tail(log: BinaryIO) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from harness.datasets.cases import Case, make_cases, with_auxiliary, with_null_p
 from harness.datasets.dataset import Dataset
 from harness.method import Access, Task
 from harness.running.answers import Answers
+from harness.running.kernel import protection
 from harness.running.local import Answer, LocalEngine, Settings
 from harness.running.looks import count_look
 from harness.running.plan import Cell, Plan
@@ -260,6 +261,7 @@ def _environment(settings: Settings, used: Mapping[str, Used]) -> dict[str, Any]
         "platform": platform.platform(),
         "machine": platform.machine(),
         "device": settings.device,
+        "protection": protection(settings.device),
         "precision": settings.precision,
         **({"precision_chosen": chosen} if chosen else {}),
         "threads": settings.threads,

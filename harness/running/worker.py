@@ -1,6 +1,8 @@
 """The worker: imports one plugin and answers one case. It is not trusted and holds no truth.
 
-It is given pixels by path, a channel to the parent, an empty scratch folder, and nothing else.
+It is given pixels by path, a channel to the parent, an empty scratch folder, and nothing else. What
+it needs of the system it finds before the plugin is imported; from then on it reaches no more
+(:mod:`harness.running.reach`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.channel import Channel
-from harness.discovery import find_method
+from harness.discovery import find_method, find_plugin
 from harness.errors import describe
 from harness.features.neighbours import nearest, row_statistics
 from harness.features.residency import Residency
@@ -52,7 +54,10 @@ from harness.protocol import (
     Shards,
     ToWorker,
 )
-from harness.running.watching import peak_bytes, watch_writes
+from harness.plugins import Plugin
+from harness.running import kernel
+from harness.running.reach import DEVICES, reach_of
+from harness.running.watching import peak_bytes, watch
 
 T = TypeVar("T")
 FromParent = Job | Shards | Network | Failed
@@ -146,13 +151,28 @@ def main(end: socket.socket) -> None:
     job = channel.receive()
     assert isinstance(job, Job)
     _settle(job)
-    written = watch_writes(job.scratch, job.checkpoints) if job.watched else []
+    tried: list[str] = []
+    answer: Predicted | Failed
     try:
-        channel.send(_answer(job, channel, written))
+        plugin = find_plugin(job.plugin)
+        tried = _confine(job, plugin)
+        answer = _answer(job, plugin, channel)
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
-        channel.send(Failed(reason=describe(error)))
+        answer = Failed(reason=describe(error))
+    channel.send(Failed(reason=tried[0], refused=True) if tried else answer)
+
+
+def _confine(job: Job, plugin: Plugin) -> list[str]:
+    """Shut everything else away from this process; return what it tries nevertheless, as it does.
+
+    An accelerator's driver has files and sockets of its own: such workers have the process alone.
+    """
+    reach = reach_of(job, plugin.entry.module.partition(".")[0])
+    if kernel.protection(job.device) != kernel.PROCESS:
+        kernel.confine(reach.readable, reach.writable, DEVICES)
+    return watch(reach)
 
 
 def _settle(job: Job) -> None:
@@ -169,8 +189,8 @@ def _settle(job: Job) -> None:
     random.seed(job.seed)
 
 
-def _answer(job: Job, channel: Channel[FromParent], written: list[str]) -> Predicted:
-    method = find_method(job.plugin, job.method)(**job.parameters)
+def _answer(job: Job, plugin: Plugin, channel: Channel[FromParent]) -> Predicted:
+    method = find_method(plugin, job.method)(**job.parameters)
     tools = WorkerTools(job, channel)
     start = time.monotonic()
     method.fit(Training(_part(job, "training")), tools)
@@ -183,7 +203,6 @@ def _answer(job: Job, channel: Channel[FromParent], written: list[str]) -> Predi
         labels=_numbers("labels", prediction.labels).tolist(),
         fit=fitted - start,
         score=time.monotonic() - fitted,
-        written=tuple(written),
         peak_bytes=peak_bytes(),
     )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from harness.method import Access, Task
 from harness.running.local import Answer
 from harness.running.records import Status
+from harness.running.watching import CHANGE
 from harness.scoring.metrics import Metric, attribution_metrics, membership_metrics
 from harness.testing.data import asking, draw, one_used, two_generated, with_flat_images
 from harness.testing.report import Outcome
@@ -152,18 +153,20 @@ def inputs(trial: Trial) -> None:
         if run.changed:
             raise CheckError(f"the run {what!r} changed the pixels of {', '.join(run.changed)}")
         reason = run.answer.reason or ""
+        if run.answer.status is Status.REFUSED and CHANGE[0] in reason:
+            raise CheckError(reason)
         if "read-only" in reason:
             raise CheckError(f"writes into images or features; work on a copy of them ({reason})")
     _scores(trial)
 
 
 def files(trial: Trial) -> None:
-    """It writes nothing outside its own folders, as far as Python's own functions go."""
+    """It tries nothing outside its own folders, as far as Python's own functions go."""
+    _ = trial.plain
+    for run in trial.runs.values():
+        if run.answer.status is Status.REFUSED:
+            raise CheckError(run.answer.reason or "it was refused")
     _scores(trial)
-    written = dict.fromkeys(path for run in trial.runs.values() for path in run.answer.written)
-    if written:
-        paths = ", ".join(written)
-        raise CheckError(f"touches {paths}; write into tools.scratch or tools.checkpoints")
 
 
 Check = Callable[[Trial], None]

@@ -43,7 +43,7 @@ class Kit:
         progress: Told | None = None,
         limits: Limits = LIMITS,
     ) -> None:
-        settings = Settings("cpu", "fp32", cores(), weights or {}, limits, watched=True)
+        settings = Settings("cpu", "fp32", cores(), weights or {}, limits)
         self._engine = LocalEngine(settings)
         self._folder = OwnFolder(cache_dir() / "runs", f"{os.getpid()}-kit-")
         self._progress = progress or (lambda what, done, of: None)

@@ -1,0 +1,77 @@
+"""What a worker may reach: what it is given, its own folders, and what Python and its packages need."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from harness.protocol import Job
+
+SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/sys", "/nix/store", "/gnu/store")  # fmt: skip
+OF_PREFIX = ("bin", "lib", "lib64", "include", "share", "etc", "pyvenv.cfg")
+PROCESS = ("self", "cpuinfo", "meminfo", "stat", "sys", "version", "uptime", "loadavg", "filesystems")  # fmt: skip
+DEVICES = tuple(Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom"))
+PACKAGES = ("site-packages", "dist-packages")
+MODULES = (".py", ".pyc", ".so", ".dist-info", ".egg-info")
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Files and folders, with all that lies below them."""
+
+    readable: tuple[Path, ...]
+    writable: tuple[Path, ...]
+    inputs: tuple[Path, ...] = ()  # the sealed images, which are readable, too
+
+
+def reach_of(job: Job, package: str) -> Reach:
+    """Return what a worker may reach; to be asked before it is confined.
+
+    Args:
+        job: its sets, the folders that it reads from and its own ones.
+        package: the plugin's, which is found and not imported.
+    """
+    inputs = [Path(os.path.realpath(path)) for path in job.sets.values()]
+    proc = (Path("/proc", name) for name in PROCESS)
+    readable = [*map(Path, SYSTEM), *proc, *_python(), *_package(package), *job.readable]
+    return Reach(
+        tuple(dict.fromkeys([*(Path(os.path.realpath(path)) for path in readable), *inputs])),
+        tuple(Path(os.path.realpath(path)) for path in (job.scratch, job.checkpoints)),
+        tuple(inputs),
+    )
+
+
+def _python() -> Iterator[Path]:
+    """Yield where this Python and its packages lie.
+
+    A folder on the path that is not of the installation, as a checkout is, may hold data, too: of
+    that only what can be imported.
+    """
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    whole = [Path(prefix, part) for prefix in prefixes for part in OF_PREFIX]
+    whole += map(Path, sysconfig.get_paths().values())
+    yield from whole
+    for entry in map(Path, filter(None, sys.path)):
+        if entry.name in PACKAGES or entry.is_file():
+            yield entry
+        elif entry.is_dir() and not any(entry.is_relative_to(place) for place in whole):
+            yield from (path for path in entry.iterdir() if _can_be_imported(path))
+
+
+def _can_be_imported(path: Path) -> bool:
+    return path.suffix in MODULES or (path / "__init__.py").is_file()
+
+
+def _package(name: str) -> Iterator[Path]:
+    """Yield where a package or module lies; a namespace package has several folders."""
+    find_spec(f"{name}_")  # has every finder list its folder, which later may not be listed
+    spec = find_spec(name)
+    if spec is not None and spec.origin:
+        yield Path(spec.origin)
+    if spec is not None:
+        yield from map(Path, spec.submodule_search_locations or ())
