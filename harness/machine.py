@@ -43,6 +43,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def memory_bytes() -> int:
+    """Return the memory of this machine, used or not."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def ask_for_repeatable_kernels() -> None:
     """Have an accelerator compute the same twice where it has kernels that do.
 

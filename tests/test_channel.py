@@ -36,7 +36,7 @@ def test_messages_arrive_whole_and_in_order(messages):
 
 @pytest.mark.parametrize("scores", [[0.5, float("nan")], [[1.0, float("inf")], [0.0, -1.0]]])
 def test_numbers_that_are_not_finite_arrive_as_they_are(scores):
-    sent = Predicted(scores=scores, labels=[1, 0], fit=0, score=0, written=(), peak_bytes=1)
+    sent = Predicted(scores=scores, labels=[1, 0], fit=0, score=0, peak_bytes=1)
     with ends() as (theirs, ours):
         Channel[Any](theirs, FromWorker).send(sent)
         assert str(ours.receive().scores) == str(scores)

@@ -14,6 +14,7 @@ from harness.cli import (
     calibrate,
     check,
     compare,
+    doctor,
     fetch,
     forge,
     listing,
@@ -67,6 +68,7 @@ app.command("submit")(submit.submit)
 app.command("score")(score.score)
 app.command("power")(power.power)
 app.command("calibrate")(calibrate.calibrate)
+app.command("doctor")(doctor.doctor)
 app.add_typer(forge.app, name="forge")
 app.add_typer(cache.app, name="cache")
 app.add_typer(plugin.app, name="plugin")

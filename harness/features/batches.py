@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.features.extractor import Extractor
+from harness.machine import memory_bytes
 
 LARGEST = {"cpu": 32}  # images in a batch; larger ones are no faster
 LARGEST_ELSEWHERE = 256
@@ -105,7 +105,7 @@ def memory_of(device: str) -> int:
         return total
     if device == "mps":
         return torch.mps.recommended_max_memory()
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return memory_bytes()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

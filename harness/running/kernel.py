@@ -21,7 +21,7 @@ from pathlib import Path
 PROCESS = "process"  # the protection that every system has
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 ASK_VERSION, PATH_BENEATH = 1, 1
-NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER_MODE = 38, 22, 2  # of prctl
+ADOPT, NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER_MODE = 36, 38, 22, 2  # of prctl
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = (1 << bit for bit in range(4))
 MAKE_DEVICES = 1 << 6 | 1 << 11  # character and block devices: granted nowhere
@@ -128,12 +128,18 @@ def confine(readable: Iterable[Path], writable: Iterable[Path], devices: Iterabl
         ):
             for path in paths:
                 _allow(rules, path, rights & known)
-        _forbid_new_privileges()
+        _prctl(NO_NEW_PRIVILEGES, 1, None)
         _call(RESTRICT_SELF, ctypes.c_int(rules), ctypes.c_uint32(0))
     finally:
         os.close(rules)
     if _calls_can_be_denied():
         _deny_calls()
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of every descendant that loses its own, on Linux."""
+    if sys.platform == "linux":
+        _prctl(ADOPT, 1, None)
 
 
 def _allow(rules: int, path: Path, rights: int) -> None:
@@ -175,10 +181,6 @@ def _deny_calls() -> None:
     ]
     program = _Program(len(steps), (_Step * len(steps))(*steps))
     _prctl(SET_SECCOMP, FILTER_MODE, ctypes.byref(program))
-
-
-def _forbid_new_privileges() -> None:
-    _prctl(NO_NEW_PRIVILEGES, 1, None)
 
 
 def _prctl(option: int, value: int, pointer: object) -> None:

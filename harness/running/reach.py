@@ -1,4 +1,4 @@
-"""What a worker may reach: what it is given, its own folders, and what Python and its packages need."""
+"""What a worker may reach: what it is given, its own folders, and what Python itself needs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from pathlib import Path
 
 from harness.protocol import Job
 
-SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/sys", "/nix/store", "/gnu/store")  # fmt: skip
+SYSTEM = (
+    "/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/sys", "/nix/store", "/gnu/store",
+)  # fmt: skip
 OF_PREFIX = ("bin", "lib", "lib64", "include", "share", "etc", "pyvenv.cfg")
-PROCESS = ("self", "cpuinfo", "meminfo", "stat", "sys", "version", "uptime", "loadavg", "filesystems")  # fmt: skip
+PROCESS = (
+    "self", "cpuinfo", "meminfo", "stat", "sys", "version", "uptime", "loadavg", "filesystems",
+)  # fmt: skip
 DEVICES = tuple(Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom"))
 PACKAGES = ("site-packages", "dist-packages")
 MODULES = (".py", ".pyc", ".so", ".dist-info", ".egg-info")

@@ -15,9 +15,11 @@ import socket
 import sys
 import traceback
 from contextlib import suppress
+from pathlib import Path
 
 from harness.protocol import Ended, Started
 from harness.running import worker
+from harness.running.kernel import adopt_orphans
 
 FIRST = "joblib"  # asks for a semaphore when imported, which a confined process may not have
 WATCH_SECONDS = 0.02  # how soon the end of a worker is noticed
@@ -34,6 +36,7 @@ def main() -> None:
     """Serve until the parent closes the channel."""
     control, few = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     importlib.import_module(FIRST)
+    adopt_orphans()
     workers: set[int] = set()
     try:
         _serve(control, few, workers)
@@ -42,6 +45,7 @@ def main() -> None:
     finally:
         for pid in workers:
             _kill_group(pid)
+        _end_orphans(set())
 
 
 def _serve(control: socket.socket, few: int, workers: set[int]) -> None:
@@ -93,11 +97,33 @@ def _reap(control: socket.socket, workers: set[int]) -> None:
         if ended:
             workers.remove(pid)
             _kill_group(pid)  # whatever the method left running
+            _end_orphans(workers)
             _report(control, Ended(code=os.waitstatus_to_exitcode(status)))
 
 
 def _report(control: socket.socket, report: Started | Ended) -> None:
     control.sendall(report.model_dump_json().encode() + b"\n")
+
+
+def _end_orphans(workers: set[int]) -> None:
+    """End what a method left running in a group of its own, where the template has adopted it."""
+    ended: set[int] = set()
+    while orphans := _children() - workers - ended:  # whose own children come next
+        for pid in orphans:
+            with suppress(PermissionError, ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        ended |= orphans
+
+
+def _children() -> set[int]:
+    found = set()
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            _, parent, *_ = status.read_text().rpartition(")")[2].split()
+            if int(parent) == os.getpid():
+                found.add(int(status.parent.name))
+    return found
 
 
 def _kill_group(pid: int) -> None:

@@ -57,7 +57,7 @@ def watch(reach: Reach) -> list[str]:
     def allows(does: str, place: str) -> bool:
         if does == WRITE:
             return _within(place, [*own, *map(str, DEVICES)]) or "__pycache__" in place
-        if sys.platform != "linux" or place in listed or not os.path.exists(place):
+        if sys.platform != "linux" or place in listed or not Path(place).exists():
             return True
         return _within(place, [*open_to_read, f"/proc/{os.getpid()}"])
 

@@ -42,6 +42,7 @@ from harness.method import (
     Training,
 )
 from harness.network import Backbone
+from harness.plugins import Plugin
 from harness.protocol import (
     Extract,
     Failed,
@@ -54,7 +55,6 @@ from harness.protocol import (
     Shards,
     ToWorker,
 )
-from harness.plugins import Plugin
 from harness.running import kernel
 from harness.running.reach import DEVICES, reach_of
 from harness.running.watching import peak_bytes, watch

@@ -1,10 +1,8 @@
 """What the kernel keeps a confined process from, and what it leaves it."""
 
-import os
-
 import pytest
-
 from forks import in_forks
+
 from harness.running import kernel
 
 pytestmark = pytest.mark.skipif(
@@ -78,7 +76,8 @@ FILTERED = [
 LEFT = [
     "image.read_text()",
     "(inside / 'a').write_text('x'); (inside / 'a').rename(inside / 'b'); (inside / 'b').unlink()",
-    "shutil.copy(image, inside); (inside / 'd').mkdir(); shutil.move(inside / 'image', inside / 'd')",
+    "shutil.copy(image, inside); (inside / 'd').mkdir()"
+    "; shutil.move(inside / 'image', inside / 'd')",
     "subprocess.run([sys.executable, '-c', 'import json'], check=True)",
     "a, b = socket.socketpair(); a.sendall(b'x'); b.recv(1)",
     "t = threading.Thread(target=print); t.start(); t.join()",

@@ -3,7 +3,6 @@
 import sys
 
 import pytest
-
 from forks import in_forks
 
 TRIES = {

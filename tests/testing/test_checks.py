@@ -27,7 +27,7 @@ FOUND = {
     "contrast": ("flat-images", "are not finite"),
     "one-thread": ("threads", "one thread only"),
     "overwrites": ("inputs", "work on a copy"),
-    "overwrites-file": ("inputs", "changed the pixels of train/used"),
+    "overwrites-file": ("inputs", "change its inputs; work on a copy"),
     "litters": ("files", "litter.txt; write into tools.scratch or"),
 }
 BUILT_IN = (bench_controls.method, bench_cosine_threshold.method, bench_nearest_pixel.method)
