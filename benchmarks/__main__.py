@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import extraction, methods, search, storage
+from benchmarks import extraction, methods, sealing, search, storage
 from benchmarks.figure import Figure, Size, machine
 from harness.files import PROJECT, read_json, write_json, write_text
 from harness.machine import cores
@@ -37,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[Size], Figure]] = {
         storage.incremental,
         storage.sharing,
         storage.cold_memory,
+        sealing.sealing_cost,
     )
 }
 HEAD = """# Benchmarks
