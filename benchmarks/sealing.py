@@ -16,9 +16,9 @@ from harness.datasets.cases import Case, Protocol
 from harness.discovery import find_method, find_plugin
 from harness.features.neighbours import nearest
 from harness.features.store import map_rows
+from harness.kernel import protection
 from harness.machine import cores
 from harness.method import Budget, ImageSet, Method, Questions, Task, Training
-from harness.running.kernel import protection
 from harness.running.local import LocalEngine, Settings
 from harness.running.plan import Cell
 from harness.running.records import Status

@@ -11,6 +11,7 @@ import os
 import select
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from harness.files import cache_dir, json_digest, read_json, write_json
 from harness.method import Access, Budget, Task
 from harness.plugins import METHODS, Broken, Plugin, installed
 
+# What has threads already when it is shut in is not shut in whole; so no library begins with many.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 DISCOVERY_SECONDS = 120  # a plugin whose import takes longer is listed as broken
 
 
@@ -164,17 +167,22 @@ def _ask(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Put requests to discovery processes; one that dies fails its request and spares the rest."""
     answers: list[dict[str, Any]] = []
     while len(answers) < len(requests):
-        answers += _ask_one_process(requests[len(answers) :])
+        with tempfile.TemporaryDirectory(prefix="discovery-") as folder:
+            answers += _ask_one_process(requests[len(answers) :], folder)
     return answers
 
 
-def _ask_one_process(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the answers of one process; the last says why there are no more, if there are not."""
+def _ask_one_process(requests: list[dict[str, Any]], folder: str) -> list[dict[str, Any]]:
+    """Return the answers of one process; the last says why there are no more, if there are not.
+
+    All that the process may write to is ``folder``.
+    """
+    own = dict.fromkeys(THREADS, "1") | {"TMPDIR": folder, "PYTHONWARNINGS": "ignore"}
     answers: list[dict[str, Any]] = []
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "harness.discovery", json.dumps(requests)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        env={**os.environ, **own},
     )  # fmt: skip
     assert process.stdout is not None
     with process.stdout as lines:

@@ -2,7 +2,8 @@
 
 ``python -m harness.discovery '[{"plugin": NAME}, {"plugin": NAME, "method": ...}]'`` prints a line
 of JSON per request: the cards of a plugin, or the parameters in force of one of its methods.
-Whatever the plugins themselves print goes to standard error.
+Whatever the plugins themselves print goes to standard error. Where the kernel helps the process is
+shut in as a worker is; its own folder is that of temporary files.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import json
 import os
 import re
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,15 +22,22 @@ from pydantic import ValidationError
 from harness.errors import describe
 from harness.method import Budget, Method
 from harness.plugins import METHODS, Plugin, installed, load_methods
+from harness.reach import reach_of
 
 
 def main() -> None:
     """Answer the requests given on the command line, in order."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    for request in json.loads(sys.argv[1]):
+    requests = json.loads(sys.argv[1])
+    plugins = {request["plugin"]: find_plugin(request["plugin"]) for request in requests}
+    packages = [plugin.package for plugin in plugins.values()]
+    os.environ["HOME"] = tempfile.gettempdir()
+    reach_of(packages, [Path(tempfile.gettempdir())]).shut_in("cpu")
+    for request in requests:
+        plugin = plugins[request.pop("plugin")]
         try:
-            answer = _resolve(**request) if "method" in request else _cards(**request)
+            answer = _resolve(plugin, **request) if request else _cards(plugin)
         except Exception as error:
             answer = {"error": describe(error)}
         answers.write(json.dumps(answer) + "\n")
@@ -58,8 +68,8 @@ def find_method(plugin: Plugin, method: str) -> type[Method]:
     raise LookupError(f"plugin {plugin.name} brings no method {method}")
 
 
-def _cards(plugin: str) -> dict[str, Any]:
-    methods = load_methods(find_plugin(plugin))
+def _cards(plugin: Plugin) -> dict[str, Any]:
+    methods = load_methods(plugin)
     if not methods:
         return {"error": "it brings no method: bench_methods returned nothing"}
     return {"cards": [_card(method) for method in methods]}
@@ -93,9 +103,9 @@ def _card(method: type[Method]) -> dict[str, Any]:
     }
 
 
-def _resolve(plugin: str, method: str, budget: str, changes: dict[str, Any]) -> dict[str, Any]:
+def _resolve(plugin: Plugin, method: str, budget: str, changes: dict[str, Any]) -> dict[str, Any]:
     try:
-        made = find_method(find_plugin(plugin), method).within(Budget(budget), changes)
+        made = find_method(plugin, method).within(Budget(budget), changes)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -75,6 +75,11 @@ class Plugin:
     distribution: str
     version: str
 
+    @property
+    def package(self) -> str:
+        """The name of its package or module."""
+        return self.entry.module.partition(".")[0]
+
     @cached_property
     def source_digest(self) -> str:
         """SHA-256 over the files of the plugin's package, found without importing it.
@@ -85,7 +90,7 @@ class Plugin:
             ImportError: the package that the entry point names is not there.
         """
         digest = hashlib.sha256()
-        for name, path in _source_files(self.entry.module.partition(".")[0]):
+        for name, path in _source_files(self.package):
             digest.update(f"{name}\0{path.stat().st_size}\0".encode())
             digest.update(path.read_bytes())
         return digest.hexdigest()

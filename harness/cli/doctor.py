@@ -47,9 +47,9 @@ def _facts() -> Iterator[tuple[str, str]]:
     from harness import __version__
     from harness.features.backbones import known_backbones
     from harness.files import cache_dir, data_dir, results_dir
+    from harness.kernel import protection
     from harness.machine import choose_device, cores, memory_bytes
     from harness.plugins import load_trusted
-    from harness.running.kernel import protection
 
     yield "harness", __version__
     yield "python", f"{platform.python_version()} on {platform.platform()}"

@@ -17,9 +17,9 @@ import numpy as np
 from harness import __version__
 from harness.datasets.cases import Case, make_cases, with_auxiliary, with_null_pool
 from harness.datasets.dataset import Dataset
+from harness.kernel import protection
 from harness.method import Access, Task
 from harness.running.answers import Answers
-from harness.running.kernel import protection
 from harness.running.local import Answer, LocalEngine, Settings
 from harness.running.looks import count_look
 from harness.running.plan import Cell, Plan

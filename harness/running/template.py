@@ -17,9 +17,9 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
+from harness.kernel import adopt_orphans
 from harness.protocol import Ended, Started
 from harness.running import worker
-from harness.running.kernel import adopt_orphans
 
 FIRST = "joblib"  # asks for a semaphore when imported, which a confined process may not have
 WATCH_SECONDS = 0.02  # how soon the end of a worker is noticed

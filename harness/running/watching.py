@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.running.reach import DEVICES, Reach
+from harness.reach import DEVICES, Reach
 
 MOST = 20  # attempts that are told of
 READ, WRITE = "read", "write"
@@ -50,13 +50,13 @@ def watch(reach: Reach) -> list[str]:
         A list that fills with what was tried, in words.
     """
     own = [os.path.realpath(folder) for folder in reach.writable]
-    open_to_read = [*map(str, reach.readable), *own, *map(str, DEVICES)]
+    open_to_read = [*map(str, (*reach.readable, *reach.inputs)), *own, *map(str, DEVICES)]
     listed = {os.path.realpath(entry) for entry in sys.path}
     tried: list[str] = []
 
     def allows(does: str, place: str) -> bool:
         if does == WRITE:
-            return _within(place, [*own, *map(str, DEVICES)]) or "__pycache__" in place
+            return _within(place, [*own, *map(str, DEVICES)])
         if sys.platform != "linux" or place in listed or not Path(place).exists():
             return True
         return _within(place, [*open_to_read, f"/proc/{os.getpid()}"])

@@ -2,7 +2,7 @@
 
 It is given pixels by path, a channel to the parent, an empty scratch folder, and nothing else. What
 it needs of the system it finds before the plugin is imported; from then on it reaches no more
-(:mod:`harness.running.reach`).
+(:mod:`harness.reach`).
 """
 
 from __future__ import annotations
@@ -55,8 +55,7 @@ from harness.protocol import (
     Shards,
     ToWorker,
 )
-from harness.running import kernel
-from harness.running.reach import DEVICES, reach_of
+from harness.reach import reach_of
 from harness.running.watching import peak_bytes, watch
 
 T = TypeVar("T")
@@ -165,13 +164,11 @@ def main(end: socket.socket) -> None:
 
 
 def _confine(job: Job, plugin: Plugin) -> list[str]:
-    """Shut everything else away from this process; return what it tries nevertheless, as it does.
-
-    An accelerator's driver has files and sockets of its own: such workers have the process alone.
-    """
-    reach = reach_of(job, plugin.entry.module.partition(".")[0])
-    if kernel.protection(job.device) != kernel.PROCESS:
-        kernel.confine(reach.readable, reach.writable, DEVICES)
+    """Shut everything else away from this process; return the list of what it tries."""
+    own = (job.scratch, job.checkpoints)
+    reach = reach_of([plugin.package], own, job.sets.values(), job.readable)
+    sys.dont_write_bytecode = True
+    reach.shut_in(job.device)
     return watch(reach)
 
 

@@ -2,8 +2,8 @@
 
 import platform
 
+from harness.kernel import protection
 from harness.machine import cores
-from harness.running.kernel import protection
 
 
 def test_it_tells_what_is_here_and_what_is_broken(bench):

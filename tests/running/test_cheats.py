@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 from scipy.stats import fisher_exact
 
+from harness import kernel
 from harness.files import PROJECT
-from harness.running import kernel
 from harness.scoring.correction import holm
 
 pytestmark = [
@@ -50,14 +50,15 @@ REFUSED = {  # seen by the worker itself; the others are stopped without a word
 }  # fmt: skip
 FAILED = {"forged-message": "broke the protocol", "pickled-answer": "TypeError"}
 WITHOUT_A_SEAL = [  # what finds the truth where only the process stands in its way
-    "truth-file", "walk-the-disk", "index-of-the-pack", "read-in-c", "child-process",
+    "truth-file", "walk-the-disk", "index-of-the-pack", "copied-at-import", "read-in-c", "child-process",
     "symbolic-link", "hard-link", "catalogue-of-the-harness", "results-of-others",
     "scratch-of-others", "environment-of-others", "descriptors-of-others", "root-of-others",
     "memory-of-others", "system-call-for-memory", "shared-memory", "kernel-memory", "network",
     "network-of-a-child", "abstract-socket",
 ]  # fmt: skip
 UNSEALED = """
-from harness.running import kernel, watching
+from harness import kernel
+from harness.running import watching
 
 kernel.landlock_version = lambda: 0
 watching.watch = lambda reach: []
@@ -200,7 +201,8 @@ def test_no_cheat_is_above_chance_and_none_leaves_a_trace(world):
     assert min(corrected.values()) > ALPHA, corrected
     assert not Path(world.facts["left"]).exists()
     assert not list((folder / "results").rglob("forged-record@*.csv"))
-    assert not (folder / "plugins" / "sitecustomize.py").exists()
+    left = {path.name for path in (folder / "plugins").iterdir()}
+    assert left == {"cheats.py", "cheats-1.0.dist-info"}
     assert not (Path(find_spec("numpy").origin).parents[1] / "cheat_left.pth").exists()
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert f"sleep {world.facts['nap']}" not in running.stdout

@@ -3,7 +3,7 @@
 import pytest
 from forks import in_forks
 
-from harness.running import kernel
+from harness import kernel
 
 pytestmark = pytest.mark.skipif(
     not kernel.landlock_version(), reason="this kernel has no Landlock, or it is not switched on"
@@ -15,14 +15,14 @@ TOP = """
 import ctypes, multiprocessing, os, shutil, signal, socket, subprocess, sys, threading
 from pathlib import Path
 import numpy
-from harness.running import kernel
-from harness.running.reach import DEVICES, OF_PREFIX, PROCESS, SYSTEM
+from harness import kernel
+from harness.reach import DEVICES, OF_PREFIX, PROCESS, SYSTEM
 """
 SETTING = """
 import ctypes, multiprocessing, os, shutil, signal, socket, subprocess, sys, threading
 from pathlib import Path
-from harness.running import kernel
-from harness.running.reach import DEVICES, OF_PREFIX, PROCESS, SYSTEM
+from harness import kernel
+from harness.reach import DEVICES, OF_PREFIX, PROCESS, SYSTEM
 parent, folder = os.getppid(), Path.cwd()
 inside, outside, image = folder / "inside", folder / "outside", folder / "outside" / "image"
 inside.mkdir(); outside.mkdir()

@@ -49,7 +49,7 @@ SETTING = """
 import contextlib, json, os, socket, sqlite3, subprocess, sys
 from pathlib import Path
 import numpy as np
-from harness.running.reach import Reach, SYSTEM
+from harness.reach import Reach, SYSTEM
 from harness.running.watching import watch
 inside, outside = Path("inside").resolve(), Path("outside").resolve()
 image = outside / "image"

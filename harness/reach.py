@@ -1,16 +1,16 @@
-"""What a worker may reach: what it is given, its own folders, and what Python itself needs."""
+"""What a process that imports plugins may reach: what it is given, and what Python itself needs."""
 
 from __future__ import annotations
 
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from harness.protocol import Job
+from harness import kernel
 
 SYSTEM = (
     "/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/sys", "/nix/store", "/gnu/store",
@@ -32,22 +32,41 @@ class Reach:
     writable: tuple[Path, ...]
     inputs: tuple[Path, ...] = ()  # the sealed images, which are readable, too
 
+    def shut_in(self, device: str) -> None:
+        """Have the kernel keep this process within its reach, where it can.
 
-def reach_of(job: Job, package: str) -> Reach:
-    """Return what a worker may reach; to be asked before it is confined.
+        An accelerator's driver has files and sockets of its own: who works on one stays free.
+        """
+        if kernel.protection(device) != kernel.PROCESS:
+            kernel.confine((*self.readable, *self.inputs), self.writable, DEVICES)
+
+
+def reach_of(
+    packages: Iterable[str],
+    writable: Iterable[Path],
+    inputs: Iterable[Path] = (),
+    shared: Iterable[Path] = (),
+) -> Reach:
+    """Return what a process may reach; to be asked before it is shut in.
 
     Args:
-        job: its sets, the folders that it reads from and its own ones.
-        package: the plugin's, which is found and not imported.
+        packages: of the plugins, which are found and not imported.
+        writable: its own folders.
+        inputs: images that it is handed.
+        shared: folders that others hand files of to it.
     """
-    inputs = [Path(os.path.realpath(path)) for path in job.sets.values()]
+    find_spec("no_such_module")  # has every finder list its folder, which later may not be listed
+    found = [place for package in packages for place in _package(package)]
     proc = (Path("/proc", name) for name in PROCESS)
-    readable = [*map(Path, SYSTEM), *proc, *_python(), *_package(package), *job.readable]
     return Reach(
-        tuple(dict.fromkeys([*(Path(os.path.realpath(path)) for path in readable), *inputs])),
-        tuple(Path(os.path.realpath(path)) for path in (job.scratch, job.checkpoints)),
-        tuple(inputs),
+        _resolved([*map(Path, SYSTEM), *proc, *_python(), *found, *shared]),
+        _resolved(writable),
+        _resolved(inputs),
     )
+
+
+def _resolved(paths: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(Path(os.path.realpath(path)) for path in paths))
 
 
 def _python() -> Iterator[Path]:
@@ -73,7 +92,6 @@ def _can_be_imported(path: Path) -> bool:
 
 def _package(name: str) -> Iterator[Path]:
     """Yield where a package or module lies; a namespace package has several folders."""
-    find_spec(f"{name}_")  # has every finder list its folder, which later may not be listed
     spec = find_spec(name)
     if spec is not None and spec.origin:
         yield Path(spec.origin)
