@@ -50,7 +50,8 @@ REFUSED = {  # seen by the worker itself; the others are stopped without a word
 }  # fmt: skip
 FAILED = {"forged-message": "broke the protocol", "pickled-answer": "TypeError"}
 WITHOUT_A_SEAL = [  # what finds the truth where only the process stands in its way
-    "truth-file", "walk-the-disk", "index-of-the-pack", "copied-at-import", "read-in-c", "child-process",
+    "truth-file", "walk-the-disk", "index-of-the-pack", "copied-at-import", "read-in-c",
+    "child-process",
     "symbolic-link", "hard-link", "catalogue-of-the-harness", "results-of-others",
     "scratch-of-others", "environment-of-others", "descriptors-of-others", "root-of-others",
     "memory-of-others", "system-call-for-memory", "shared-memory", "kernel-memory", "network",
