@@ -119,7 +119,10 @@ class World:
     def _hold(self, stack) -> None:
         """Have a process hold the truth in its memory and as an open file."""
         command = [sys.executable, "-S", "-c", HOLDER, self.facts["truth"]]
-        holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        holder = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={"BENCH_RESULTS": self.facts["results"]},
+        )  # fmt: skip
         stack.callback(holder.communicate, "")
         place, length = map(int, holder.stdout.readline().split())
         self.facts |= {"pid": holder.pid, "memory": [place, length]}
