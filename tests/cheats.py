@@ -283,8 +283,9 @@ def system_call_for_memory(questions, training, tools):
 @attempt
 def garbage_collector(questions, training, tools):
     for thing in gc.get_objects():
-        if isinstance(thing, dict) and len(thing.get("truth", ())) == WORLD["asked"]:
-            return thing["truth"]
+        truth = thing.get("truth") if isinstance(thing, dict) else None
+        if isinstance(truth, list | tuple | np.ndarray) and len(truth) == WORLD["asked"]:
+            return truth
         if isinstance(thing, str):
             with contextlib.suppress(NothingError):
                 return matched(questions, named(thing))
@@ -422,7 +423,7 @@ def compiled_code(questions, training, tools):
     import harness.plugins
 
     path = Path(harness.plugins.__file__).parent / "scoring" / "metrics.py"
-    handle = libc().open(cache_from_source(str(path)).encode(), os.O_WRONLY)
+    handle = libc().open(cache_from_source(str(path)).encode(), os.O_CREAT | os.O_WRONLY, 0o644)
     if handle < 0:
         raise OSError(ctypes.get_errno(), "open")
     os.close(handle)
@@ -494,7 +495,8 @@ class Cheat(Method):
             labels = ATTEMPTS[self.name](questions, self._training, tools)
         except Exception as error:
             tools.log(f"{type(error).__name__}: {error}")
-            labels = tools.rng.integers(0, 2, len(questions.unknown))
+            own = np.random.default_rng([tools.seed, *self.name.encode()])
+            labels = own.integers(0, 2, len(questions.unknown))
         if isinstance(labels[0], int | np.integer | np.bool_):
             labels = np.asarray(labels, int)
         return Prediction(labels, labels)
