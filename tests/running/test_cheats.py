@@ -180,7 +180,7 @@ class World:
         asked = list(csv.DictReader((self.bench.folder / "images" / "truth.csv").open()))
         table = np.zeros((2, 2), int)
         for row in asked:
-            table[int(row["label"]), given[row["image"]]] += 1
+            table[int(row["label"]), given[f"{row['image']}.png"]] += 1
         return float(fisher_exact(table, alternative="greater").pvalue)
 
 
