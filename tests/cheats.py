@@ -84,7 +84,8 @@ def slurp(path):
     if handle < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     content = ctypes.create_string_buffer(1 << 20)
-    return content.raw[: library.read(handle, content, len(content))].decode()
+    count = library.read(handle, content, len(content))
+    return content.raw[:count].decode()
 
 
 # Files.
