@@ -108,7 +108,8 @@ def _in_one_process(pixels: Mapping[str, Path], shards: Mapping[str, Path], coun
 
     def step() -> None:
         for _ in range(count):
-            method, tools = made(), _Tools(shards)
+            method = made()
+            tools: Any = _Tools(shards)
             method.fit(Training(sets("training")), tools)
             method.score(Questions(sets("questions")), tools)
 
