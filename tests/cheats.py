@@ -237,8 +237,9 @@ def descriptors_of_others(questions, training, tools):
     for pid in processes():
         with contextlib.suppress(OSError):
             for path in Path(f"/proc/{pid}/fd").iterdir():
-                if path.is_file():
-                    return matched(questions, named(slurp(path)))
+                with contextlib.suppress(NothingError, UnicodeDecodeError):
+                    if path.is_file():  # not a pipe, whose other end would miss what is read
+                        return matched(questions, named(slurp(path)))
     raise NothingError
 
 
