@@ -24,6 +24,7 @@ ASK_VERSION, PATH_BENEATH = 1, 1
 ADOPT, NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER_MODE = 36, 38, 22, 2  # of prctl
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = (1 << bit for bit in range(4))
+REMOVE_FILE, MAKE_FILE = 1 << 5, 1 << 8
 MAKE_DEVICES = 1 << 6 | 1 << 11  # character and block devices: granted nowhere
 TRUNCATE = 1 << 14
 RIGHTS = (13, 14, 15, 15, 16)  # how many rights on files a version knows; later ones as the last
@@ -110,7 +111,7 @@ def confine(readable: Iterable[Path], writable: Iterable[Path], devices: Iterabl
     Args:
         readable: files and folders that may be read and executed.
         writable: folders in which everything is allowed but making devices.
-        devices: files that may be read and written, not replaced.
+        devices: files that may be read and written; of folders the files, without listing them.
 
     Raises:
         OSError: the kernel refused, which it does not where :func:`landlock_version` is not 0.
@@ -124,7 +125,7 @@ def confine(readable: Iterable[Path], writable: Iterable[Path], devices: Iterabl
         for paths, rights in (
             (readable, READ),
             (writable, known & ~MAKE_DEVICES),
-            (devices, READ_FILE | WRITE_FILE),
+            (devices, READ_FILE | WRITE_FILE | TRUNCATE | MAKE_FILE | REMOVE_FILE),
         ):
             for path in paths:
                 _allow(rules, path, rights & known)

@@ -19,7 +19,9 @@ OF_PREFIX = ("bin", "lib", "lib64", "include", "share", "etc", "pyvenv.cfg")
 PROCESS = (
     "self", "cpuinfo", "meminfo", "stat", "sys", "version", "uptime", "loadavg", "filesystems",
 )  # fmt: skip
-DEVICES = tuple(Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom"))
+DEVICES = tuple(  # the last one for semaphores, without which Python has no pool of threads
+    Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom", "shm")
+)
 PACKAGES = ("site-packages", "dist-packages")
 MODULES = (".py", ".pyc", ".so", ".dist-info", ".egg-info")
 

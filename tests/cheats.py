@@ -446,7 +446,8 @@ def background_process(questions, training, tools):
 
 @attempt
 def shared_memory(questions, training, tools):
-    return by_digest(questions, slurp(WORLD["shared"]))
+    [path] = (path for path in Path("/dev/shm").iterdir() if path.name.startswith("truth-"))
+    return by_digest(questions, slurp(path))
 
 
 @attempt
