@@ -21,7 +21,6 @@ from harness.kernel import adopt_orphans
 from harness.protocol import Ended, Started
 from harness.running import worker
 
-FIRST = "joblib"  # asks for a semaphore when imported, which a confined process may not have
 WATCH_SECONDS = 0.02  # how soon the end of a worker is noticed
 SHARED = (
     "sklearn.ensemble",
@@ -35,7 +34,6 @@ SHARED = (
 def main() -> None:
     """Serve until the parent closes the channel."""
     control, few = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
-    importlib.import_module(FIRST)
     adopt_orphans()
     workers: set[int] = set()
     try:
