@@ -189,8 +189,9 @@ class HubBackbone(Backbone):
 
     def _remembered(self) -> dict[str, str] | None:
         known = read_json(self._memory)
-        whole = isinstance(known, dict) and known.keys() >= {"source", "path"}
-        return known if whole and Path(known["path"]).is_file() else None
+        if not isinstance(known, dict) or not known.keys() >= {"source", "path"}:
+            return None
+        return known if Path(known["path"]).is_file() else None
 
     def _remember(self, repository: str, path: Path) -> dict[str, str]:
         known = {"source": f"hub:{repository}", "path": str(path)}
