@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.cli import reporting
+from harness.method import Task
 from harness.running.plan import Plan
 from harness.running.records import RecordStore
 
@@ -169,7 +170,8 @@ def test_a_long_run_shows_its_first_board_before_it_ends(bench, monkeypatch, cap
     store = RecordStore(bench.folder / "results")
     records = list(store.of("small"))
     fingerprint = records[0].dataset.fingerprint
-    dataset = SimpleNamespace(entry=SimpleNamespace(name="small"), fingerprint=fingerprint)
+    entry = SimpleNamespace(name="small", task=Task.MEMBERSHIP)
+    dataset = SimpleNamespace(entry=entry, fingerprint=fingerprint)
     cells = [
         SimpleNamespace(
             card=SimpleNamespace(name=record.method.name), dataset=dataset, changed={}, seed=0,
