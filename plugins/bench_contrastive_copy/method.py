@@ -37,6 +37,7 @@ class ContrastiveCopy(Method):
     task = Task.MEMBERSHIP
     access = frozenset({Access.POOL, Access.LABELS})
     trains = True
+    headline = False  # about a minute at the demo budget, too long for a short run
     reference = Reference(
         paper=(
             "Dar et al., Unconditional latent diffusion models memorize patient imaging data, "

@@ -41,6 +41,7 @@ class Logan(Method):
     task = Task.MEMBERSHIP
     access = frozenset({Access.POOL, Access.LABELS})
     trains = True
+    headline = False  # about a minute at the demo budget, too long for a short run
     reference = Reference(
         paper=f"{HAYES}; the classifier as a baseline of van Breugel et al., DOMIAS, AISTATS 2023",
         url=URL,
