@@ -8,7 +8,6 @@ the others, and where there are none, nothing does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 
 from harness.datasets.cases import Case, Selection
 from harness.datasets.dataset import Dataset
-from harness.datasets.images import pixel_digest
-from harness.datasets.pack import PackedSet
+from harness.datasets.pack import PackedSet, write_set
+from harness.datasets.recipe import RawSet
 from harness.forge.copies import Fidelity, degrade
 from harness.method import Task
 
@@ -164,15 +163,6 @@ def _pool(
             for place, image in enumerate(originals)
         ]
     )
-    planted = _packed(f"copies-{number}", copies, folder)
+    names = tuple(f"copy-{place:05d}" for place in range(len(copies)))
+    planted = write_set(folder, f"copies-{number}", RawSet(names, copies))
     return Selection((kept, (planted, None)) if len(kept[1]) else ((planted, None),))
-
-
-def _packed(name: str, pixels: NDArray[np.uint8], folder: Path) -> PackedSet:
-    """Write images as a set, ordered by the digests of their pixels."""
-    digests: Sequence[str] = [pixel_digest(image).hex() for image in pixels]
-    order = sorted(range(len(digests)), key=digests.__getitem__)
-    path = folder / f"{name}.npy"
-    np.save(path, pixels[order])
-    ids = tuple(f"copy-{place:05d}" for place in range(len(order)))
-    return PackedSet(name, ids, tuple(digests[row] for row in order), None, None, path)
