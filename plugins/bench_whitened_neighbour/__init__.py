@@ -1,1 +1,1 @@
-"""Nearest generated image after whitening by the pool: a baseline of our own."""
+"""Nearest generated image after half a whitening by the pool: a method of our own."""

@@ -1,14 +1,14 @@
-"""The nearest generated images after whitening by the pool, relative to reals that were not used.
+"""The nearest generated images after half a whitening by the pool, relative to unused reals.
 
-Under a Gaussian model of the pool with covariance S, let an image and its copy be correlated with r
-in every whitened direction and an image of another patient with 0. The log-likelihood ratio of the
-two grows with r x'S⁻¹g: a match counts by how unlikely it is among generated images. The README
-derives it, and says how each default was chosen.
+An image and its copy differ by an error that is smaller than the spread of images, and falls less
+fast towards fine detail. Then the likelihood ratio of copy and stranger grows with x'S^(-1/2)g, S
+being the covariance of the pool. The README derives it, and says how each default was chosen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,11 @@ from bench_whitened_neighbour.calibration import (
     conformal_threshold,
     divided,
 )
-from bench_whitened_neighbour.whitening import Rows, Whitening
+from bench_whitened_neighbour.whitening import PoolModel, Rows
 from harness.method import (
     Access,
     Field,
+    ImageSet,
     Method,
     Prediction,
     Questions,
@@ -38,14 +39,13 @@ from harness.thresholds import best_kappa_threshold, out_of_fold
 
 
 class _Neighbours(Method):
-    """What the versions have in common: bands, weights, matches."""
+    """What the versions have in common: the model of the pool, and matches."""
 
     task = Task.MEMBERSHIP
     reference = Reference(paper="fingerprint-bench, a method of its own; see its README")
 
-    sides: tuple[int, ...] = Field(
-        (32, 16, 8, 4), min_length=1, description="resolutions in pixels, descending; a band each"
-    )
+    side: int = Field(32, ge=2, description="pixels that images are brought to, each way")
+    power: float = Field(0.5, ge=0, le=1, description="how far the pool whitens; 1: wholly")
     nearest: int = Field(3, ge=1, description="how many best matches are averaged")
     relative: bool = Field(True, description="matches are relative to those of reals not used")
     folds: int = Field(5, ge=2, description="folds of patients behind the threshold")
@@ -54,11 +54,8 @@ class _Neighbours(Method):
         """Keep the training part; the pools of both parts come from one generator."""
         self._training = training
 
-    def _whitening(self, questions: Questions) -> tuple[Whitening, Rows]:
-        """Return the models of both pools together, and the pools seen by them."""
-        pools = self._training.generated, questions.generated
-        whitening = Whitening(pools, self.sides)
-        return whitening, np.concatenate([whitening(images) for images in pools])
+    def _pools(self, questions: Questions) -> tuple[ImageSet, ImageSet]:
+        return self._training.generated, questions.generated
 
     def _closeness(self, pool: Rows, references: Rows, asked: Rows, tools: Tools) -> Scores:
         calibration = Calibration(pool, references if self.relative else None, tools)
@@ -66,37 +63,37 @@ class _Neighbours(Method):
 
 
 class WhitenedNeighbour(_Neighbours):
-    """Nearest generated images after whitening by the pool; weights from the training reals."""
+    """Nearest generated images after half a whitening by the pool; threshold by training reals."""
 
     name = "whitened-neighbour"
     access = frozenset({Access.POOL, Access.LABELS})
 
-    tilts: tuple[float, ...] = Field(
-        (0.0, 1.0, -1.0),
-        min_length=1,
-        description="a band weighs 2**tilt times as much as the next finer one; the first tilt, "
-        "unless the training reals speak for another",
+    rivals: tuple[float, ...] = Field(
+        (1.0,), description="powers that take the place of the first if the training reals say so"
     )
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
-        """Score by the best matches in either pool; tilt and threshold by nested folds."""
+        """Score by the best matches in either pool; power and threshold by nested folds."""
         reals, labels = self._training.reals, self._training.reals.labels
-        whitening, pool = self._whitening(questions)
-        known = reals.gather(whitening)
-        pools = [pool * whitening.weights(tilt) for tilt in self.tilts]
+        pools = self._pools(questions)
+        model = PoolModel(pools, self.side)
+        powers = self.power, *self.rivals
+        seen = [np.concatenate([model(pool, power) for pool in pools]) for power in powers]
+        known = [reals.gather(partial(model, power=power)) for power in powers]
 
         def held_out(score_of: Callable[[Places, Places], Scores]) -> NDArray[np.float64]:
             return out_of_fold(
                 labels, reals.groups, score_of, folds=self.folds, seed=tools.seed, log=tools.log
             )
 
-        def closeness(pool: Rows, learnt: Places, asked: Rows) -> Scores:
-            return self._closeness(pool, known[learnt[labels[learnt] == 0]], asked, tools)
+        def closeness(which: int, learnt: Places, asked: Rows) -> Scores:
+            unused = learnt[labels[learnt] == 0]
+            return self._closeness(seen[which], known[which][unused], asked, tools)
 
-        def rival(pool: Rows) -> NDArray[np.float64]:
-            return held_out(lambda learnt, held: closeness(pool, learnt, known[held]))
+        def rival(which: int) -> NDArray[np.float64]:
+            return held_out(lambda learnt, held: closeness(which, learnt, known[which][held]))
 
-        scores = [rival(weighted) for weighted in pools]
+        scores = [rival(which) for which in range(len(powers))]
 
         def chosen(rows: Places) -> int:
             return best_by_auc([one[rows] for one in scores], labels[rows])
@@ -105,7 +102,8 @@ class WhitenedNeighbour(_Neighbours):
             held_out(lambda learnt, held: scores[chosen(learnt)][held]), labels
         )
         everyone = np.arange(len(reals))
-        own = closeness(pools[chosen(everyone)], everyone, whitening(questions.unknown))
+        which = chosen(everyone)
+        own = closeness(which, everyone, model(questions.unknown, powers[which]))
         return Prediction(own, (own > threshold).astype(int))
 
 
@@ -123,10 +121,12 @@ class LabelFree(_Neighbours):
     def score(self, questions: Questions, tools: Tools) -> Prediction:
         """Score by the best matches in either pool; threshold by conformal prediction."""
         reference = self._training.reference
-        whitening, pool = self._whitening(questions)
-        known = whitening(reference)
+        pools = self._pools(questions)
+        model = PoolModel(pools, self.side)
+        pool = np.concatenate([model(images, self.power) for images in pools])
+        known = model(reference, self.power)
         patients = np.arange(len(known)) if reference.groups is None else reference.groups
-        own = self._closeness(pool, known, whitening(questions.unknown), tools)
+        own = self._closeness(pool, known, model(questions.unknown, self.power), tools)
         threshold = np.inf
         if len(np.unique(patients)) > 1:
             held_out = np.empty(len(known))

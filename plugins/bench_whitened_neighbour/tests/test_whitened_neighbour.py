@@ -64,8 +64,13 @@ def test_a_faint_copy_is_found_below_what_all_images_share():
             "generated": images(pool[100:], "questions.generated"),
         }
     )
-    scores = answer(training, questions, sides=(16,)).scores
-    assert scores[:20].min() > scores[20:].max()
+
+    def found(**changes):
+        scores = answer(training, questions, side=16, **changes).scores
+        return roc_auc_score(np.repeat([1, 0], 20), scores)
+
+    assert found() > 0.98
+    assert found(power=0, rivals=()) < 0.9
 
 
 @pytest.mark.parametrize("generated", [2, 3])
@@ -120,7 +125,7 @@ def test_gaussian_images_are_told_as_well_as_theory_has_it(made, correlation):
             "generated": images(copies, "questions.generated"),
         }
     )
-    scores = answer(training, questions, made, sides=(side,), nearest=1).scores
+    scores = answer(training, questions, made, side=side, power=1.0, nearest=1).scores
     found = roc_auc_score(np.repeat([1, 0], count), scores)
     error = np.sqrt(found * (1 - found) / count)
     assert abs(found - theory(side**2, correlation, 2000 + count)) < 3 * error
@@ -174,7 +179,7 @@ def test_without_a_leak_as_many_patients_are_called_used_as_promised(rate):
                 "generated": ImageSet(pool[50:], "questions.generated"),
             }
         )
-        labels = answer(training, asked, LabelFree, sides=(side,), false_alarms=rate).labels
+        labels = answer(training, asked, LabelFree, side=side, false_alarms=rate).labels
         flagged += labels.reshape(-1, 2).max(1).sum()
     # Patients of a set share a threshold, an order statistic: their number is beta-binomial.
     above = known + 1 - np.ceil((known + 1) * (1 - rate))
