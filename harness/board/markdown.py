@@ -8,8 +8,7 @@ from pathlib import Path
 from harness.audit.record import bring_audit
 from harness.board.board import Board, read_boards
 from harness.board.comparison import bring_comparisons
-from harness.board.published import read_published
-from harness.board.verdicts import Judged, judge, table_of, with_published
+from harness.board.verdicts import Judged, beside_published
 from harness.board.wording import (
     CUTS,
     CUTS_RULE,
@@ -124,20 +123,12 @@ def publish(
     pages = []
     for dataset in published.datasets():
         tables = (comparable or {}).get(dataset, ())
-        boards = [_with_runs(board, tables) for board in read_boards(published, dataset)]
-        text = f"# {_text(dataset)}\n\n" + "\n".join(boards)
+        boards = [beside_published(board, tables) for board in read_boards(published, dataset)]
+        text = f"# {_text(dataset)}\n\n" + "\n".join(board_markdown(*both) for both in boards)
         pages.append(target / f"{dataset}.md")
         write_text(pages[-1], text)
     write_text(target / "README.md", _index(published))
     return [*pages, target / "README.md"]
-
-
-def _with_runs(board: Board, tables: Sequence[str]) -> str:
-    if not tables:
-        return board_markdown(board)
-    runs = [run for run in read_published() if table_of(run) in tables]
-    judged = [told for told in judge(runs, [(board, tables)]) if told.row is not None]
-    return board_markdown(with_published(board, runs, tables), judged)
 
 
 def _bring(record: Record, published: RecordStore) -> None:

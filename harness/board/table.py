@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from textwrap import fill
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -21,18 +23,25 @@ from harness.board.wording import (
     headline,
     rank_text,
     ranking_rule,
+    verdict_lines,
 )
 from harness.running.records import Figure, Status
+
+if TYPE_CHECKING:
+    from harness.board.verdicts import Judged
 
 WIDE_COLUMNS = 184  # of a terminal that has room for everything
 NARROW_NAME = 20  # characters of a line of a method's name where there is less
 
 
-def board_table(board: Board, *, wide: bool = True) -> RenderableType:
+def board_table(
+    board: Board, judged: Sequence[Judged] = (), *, wide: bool = True
+) -> RenderableType:
     """Return a board ready to print.
 
     Args:
         board: what to show.
+        judged: published runs on it that its methods re-implement.
         wide: show everything; without, it fits 80 columns.
     """
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1 if wide else 0))
@@ -64,23 +73,29 @@ def board_table(board: Board, *, wide: bool = True) -> RenderableType:
     lines += [Text(f"! {flag}", "yellow") for flag in board.flags]
     failed = [row for row in board.rows if row.status is not Status.OK]
     lines += [Text(f"{row.method}: {row.reason}", "red") for row in failed]
+    for run, method, verdict in verdict_lines(judged):
+        lines.append(Text(f"{run}, re-implemented by {method}: {verdict}"))
     lines.append(Text(ranking_rule(board), "dim"))
     if wide and (weights := sorted({b for row in board.rows for b in row.backbones if " " in b})):
         lines.append(Text(f"Weights: {', '.join(weights)}.", "dim"))
     return Group(*lines)
 
 
-def print_board(board: Board, console: Console | None = None) -> None:
+def print_board(
+    board: Board, console: Console | None = None, judged: Sequence[Judged] = ()
+) -> None:
     """Print a board as wide as the terminal, in full where there is none.
 
     Args:
         board: what to print.
+        judged: as of :func:`board_table`.
         console: where; standard output by default.
     """
     console = console or Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, stderr=console.stderr, width=WIDE_COLUMNS)
-    console.print(board_table(board, wide=console.width >= WIDE_COLUMNS), soft_wrap=False)
+    wide = console.width >= WIDE_COLUMNS
+    console.print(board_table(board, judged, wide=wide), soft_wrap=False)
     console.print()
 
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 import numpy as np
 
 from harness.board.board import OFFICIAL, PUBLISHED, Board, Row, arranged
-from harness.board.published import PublishedRun
+from harness.board.published import PublishedRun, read_published
 from harness.running.records import Figure, Status
 from harness.scoring.metrics import membership_metrics
 from harness.vocabulary import Task
@@ -79,6 +79,13 @@ def with_published(board: Board, runs: Iterable[PublishedRun], tables: Sequence[
         return board
     flags = board.flags
     return replace(arranged(replace(board, rows=(*board.rows, *rows), flags=())), flags=flags)
+
+
+def beside_published(board: Board, tables: Sequence[str]) -> tuple[Board, tuple[Judged, ...]]:
+    """Return a board with all runs of the tables, and verdicts on those that its methods follow."""
+    runs = read_published() if tables else ()
+    judged = tuple(told for told in judge(runs, [(board, tables)]) if told.row is not None)
+    return with_published(board, runs, tables), judged
 
 
 def _row(run: PublishedRun) -> Row:

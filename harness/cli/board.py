@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import ResultsFolder, open_results
+from harness.cli.options import DatasetFiles, ResultsFolder, open_catalogue, open_results
 from harness.errors import BenchError, did_you_mean
 from harness.vocabulary import Budget
 
 if TYPE_CHECKING:
     from harness.board.board import Board
+    from harness.board.verdicts import Judged
+
+    Beside = tuple[Board, tuple[Judged, ...]]
 
 
 class Format(StrEnum):
@@ -27,6 +30,7 @@ class Format(StrEnum):
 
 
 def board(
+    context: typer.Context,
     dataset: Annotated[
         str | None,
         typer.Argument(help="A data set with results, or its folder [default: all of them]."),
@@ -37,9 +41,13 @@ def board(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write to a file instead.")
     ] = None,
+    datasets: DatasetFiles = None,
     results: ResultsFolder = None,
 ) -> None:
     """Show the ranked table of a data set.
+
+    Published runs stand in it where the data set is declared to hold their very images
+    (comparable_to).
 
     \b
     Examples:
@@ -47,6 +55,7 @@ def board(
       bench board --format md -o board.md
     """
     from harness.board.board import read_boards
+    from harness.board.verdicts import beside_published
 
     store = open_results(results)
     names = store.datasets()
@@ -64,7 +73,9 @@ def board(
     ]
     if not boards:
         raise BenchError("no results at this protocol and budget; see: bench board")
-    _write(boards, form, output)
+    catalogue, _ = open_catalogue(context, datasets)
+    tables = {entry.name: entry.comparable_to for entry in catalogue}
+    _write([beside_published(one, tables.get(one.dataset, ())) for one in boards], form, output)
 
 
 def _meant(dataset: str, names: list[str]) -> list[str]:
@@ -76,13 +87,13 @@ def _meant(dataset: str, names: list[str]) -> list[str]:
     return [dataset] if dataset in names else []
 
 
-def _write(boards: list[Board], form: Format, output: Path | None) -> None:
+def _write(boards: list[Beside], form: Format, output: Path | None) -> None:
     from harness.board.table import print_board
     from harness.files import write_text
 
     if form is Format.TABLE and output is None:
-        for found in boards:
-            print_board(found)
+        for found, judged in boards:
+            print_board(found, judged=judged)
         return
     text = _text(boards, form)
     if output is None:
@@ -91,7 +102,7 @@ def _write(boards: list[Board], form: Format, output: Path | None) -> None:
         write_text(output, text)
 
 
-def _text(boards: list[Board], form: Format) -> str:
+def _text(boards: list[Beside], form: Format) -> str:
     import io
 
     from rich.console import Console
@@ -101,14 +112,14 @@ def _text(boards: list[Board], form: Format) -> str:
     from harness.board.table import WIDE_COLUMNS, board_table
 
     if form is Format.JSON:
-        values = [found.as_json() for found in boards]
+        values = [found.as_json() for found, _ in boards]
         return json.dumps(values[0] if len(values) == 1 else values, indent=1) + "\n"
     if form is Format.CSV:
-        return board_csv(boards)
+        return board_csv([found for found, _ in boards])
     if form is Format.MD:
-        return "\n".join(map(board_markdown, boards))
+        return "\n".join(board_markdown(*both) for both in boards)
     plain = io.StringIO()
     console = Console(file=plain, width=WIDE_COLUMNS, highlight=False)
-    for found in boards:
-        console.print(board_table(found))
+    for both in boards:
+        console.print(board_table(*both))
     return plain.getvalue()

@@ -225,7 +225,15 @@ def _boards(
         refresh(store, dataset, protocol, budget)
         for board in read_boards(store, dataset.entry.name):
             if (board.protocol, board.budget) == (protocol, budget):
-                yield board
+                yield _with_published(board, dataset.entry.comparable_to)
+
+
+def _with_published(board: Board, tables: Sequence[str]) -> Board:
+    if not tables:
+        return board
+    from harness.board.verdicts import beside_published  # takes scikit-learn, which is slow to load
+
+    return beside_published(board, tables)[0]
 
 
 def _name(cell: Cell) -> str:

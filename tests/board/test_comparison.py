@@ -70,6 +70,18 @@ def test_ranks_of_other_answers_are_not_taken(bench, tmp_path):
     assert "interval lies wholly above" in " ".join(text.split())
 
 
+def test_published_runs_stand_on_a_board_whose_images_they_were_measured_on(bench):
+    declared = (bench.folder / "small.yaml").read_text() + "  comparable_to: [2025-membership]\n"
+    (bench.folder / "declared.yaml").write_text(declared)
+    assert "run 1878" not in bench("board", "small").stdout
+    shown = bench("board", "small", "--datasets", "declared.yaml").stdout
+    [row] = [line for line in shown.splitlines() if "Neural Nexus, run 1878" in line]
+    assert row.split()[0] == "published"
+    assert "0.148 [" in row
+    same = bench.json("board", "small", "--format", "json", "--datasets", "declared.yaml")["rows"]
+    assert {found["rank"] for found in same if "run 1878" in found["method"]} == {None}
+
+
 def test_published_boards_keep_the_comparison(bench):
     bench("publish", "--to", "boards")
     first = (bench.folder / "boards" / "small.md").read_text()

@@ -170,7 +170,7 @@ def test_a_long_run_shows_its_first_board_before_it_ends(bench, monkeypatch, cap
     store = RecordStore(bench.folder / "results")
     records = list(store.of("small"))
     fingerprint = records[0].dataset.fingerprint
-    entry = SimpleNamespace(name="small", task=Task.MEMBERSHIP)
+    entry = SimpleNamespace(name="small", task=Task.MEMBERSHIP, comparable_to=())
     dataset = SimpleNamespace(entry=entry, fingerprint=fingerprint)
     cells = [
         SimpleNamespace(
