@@ -27,78 +27,93 @@ if TYPE_CHECKING:
 SHOWN = 12  # patients on a terminal; the report and --json have all
 
 
+Images = Annotated[
+    Path | None,
+    typer.Argument(help="Folder of real images: which of them trained the generator?"),
+]
+Generated = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The pool of generated images; required.")
+]
+Reference = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Real images that certainly trained nothing, of other patients of the same kind. "
+        "Without them there are scores and no error rates.",
+    ),
+]
+Members = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Real images that did train it; with --holdout."),
+]
+Holdout = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Real images that could have trained it, and did not: the release."
+    ),
+]
+Patients = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV",
+        help="Table image,patient for all folders [default: index.csv in each folder; "
+        "otherwise every image counts as a patient].",
+    ),
+]
+PatientName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGEX", help="The part of a file's name that is the patient, as '^[^_]+'."
+    ),
+]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        "-m",
+        "--method",
+        help="The method, at the paper's parameters [default: whitened-neighbour; without "
+        "--members its variant without labels].",
+    ),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.html", help="Write one page to read, print and file."),
+]
+ShowImages = Annotated[
+    bool,
+    typer.Option("--images", help="Show the images that stand out in the report."),
+]
+Image = Annotated[
+    str | None,
+    typer.Option(
+        metavar="YAML",
+        help="How files are decoded, with the keys of an entry's image; DICOM and NIfTI need "
+        "it [default: reals are resized to the generated images' size].",
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+
+
 def audit(
-    images: Annotated[
-        Path | None,
-        typer.Argument(help="Folder of real images: which of them trained the generator?"),
-    ] = None,
-    generated: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The pool of generated images; required.")
-    ] = None,
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Real images that certainly trained nothing, of other patients of the same kind. "
-            "Without them there are scores and no error rates.",
-        ),
-    ] = None,
-    members: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Real images that did train it; with --holdout."),
-    ] = None,
-    holdout: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Real images that could have trained it, and did not: the release."
-        ),
-    ] = None,
-    patients: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="CSV",
-            help="Table image,patient for all folders [default: index.csv in each folder; "
-            "otherwise every image counts as a patient].",
-        ),
-    ] = None,
-    patient_name: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REGEX", help="The part of a file's name that is the patient, as '^[^_]+'."
-        ),
-    ] = None,
-    method: Annotated[
-        str | None,
-        typer.Option(
-            "-m",
-            "--method",
-            help="The method, at the paper's parameters [default: whitened-neighbour; without "
-            "--members its variant without labels].",
-        ),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.html", help="Write one page to read, print and file."),
-    ] = None,
-    show_images: Annotated[
-        bool,
-        typer.Option("--images", help="Show the images that stand out in the report."),
-    ] = False,
-    image: Annotated[
-        str | None,
-        typer.Option(
-            metavar="YAML",
-            help="How files are decoded, with the keys of an entry's image; DICOM and NIfTI need "
-            "it [default: reals are resized to the generated images' size].",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    images: Images = None,
+    generated: Generated = None,
+    reference: Reference = None,
+    members: Members = None,
+    holdout: Holdout = None,
+    patients: Patients = None,
+    patient_name: PatientName = None,
+    method: Method = None,
+    report: Report = None,
+    show_images: ShowImages = False,
+    image: Image = None,
+    seed: Seed = 0,
     changes: Changes = None,
     weights: WeightFiles = None,
     device: Device = "auto",
     precision: Precision = "fp32",
     threads: Threads = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say which patients can be told, from generated images alone, to have trained the generator.
 

@@ -22,90 +22,106 @@ Output = Annotated[Path, typer.Option("-o", "--output", help="The folder to make
 Name = Annotated[
     str | None, typer.Option(help="What the data set is called [default: as the folder].")
 ]
-
-
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Source = Annotated[str, typer.Option(help="phantom (drawn patients), or a folder of image files.")]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CSV",
+        help="Table image,group in the folder [default: index.csv if it is one; otherwise "
+        "every image counts as a patient].",
+    ),
+]
+Size = Annotated[int, typer.Option(help="Side of an image: 32, 64, 128 or 256 pixels.")]
+Members = Annotated[
+    int | None,
+    typer.Option(
+        help="Images (not patients) that a generator trains on. Patients are randomised: whole "
+        "ones, so members and non-members share none. As many non-members are set apart "
+        "[default: 200 phantoms; of a folder as many as it has].",
+    ),
+]
+Slices = Annotated[int, typer.Option(help="Images per drawn patient.")]
+HeldOut = Annotated[
+    int,
+    typer.Option(
+        metavar="K",
+        help="Further slices of every patient who has more than K: they train nothing; those "
+        "of members are asked about too and scored apart.",
+    ),
+]
+Iterations = Annotated[int, typer.Option(help="Training steps per generator.")]
+Stage = Annotated[
+    list[int] | None,
+    typer.Option(metavar="K", help="Also a data set as it is after K iterations; repeatable."),
+]
+Batch = Annotated[int, typer.Option(help="Real images per step.")]
+Generated = Annotated[int, typer.Option(help="Generated images per pool.")]
+Twins = Annotated[
+    bool,
+    typer.Option("--twins", help="Two data sets: a generator of each half of the patients."),
+]
+NullPool = Annotated[
+    bool,
+    typer.Option("--null-pool", help="Add the pool of a generator of a third of the patients."),
+]
+NullImages = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Images in the null pool [default: as --generated]."),
+]
+Subsets = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="An attribution data set of so many subsets, with two generators for each: one "
+        "makes the training pool, one the questions.",
+    ),
+]
+Populations = Annotated[
+    str,
+    typer.Option(help="Of the subsets: same, or different (phantoms at heights of their own)."),
+]
+Licence = Annotated[str | None, typer.Option(help="Of the images in the folder.")]
+Image = Annotated[
+    str | None,
+    typer.Option(
+        metavar="YAML",
+        help="How the folder's files are decoded, with the keys of an entry's image; DICOM and "
+        "NIfTI need it.",
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Threads = Annotated[int, typer.Option(help="On the CPU; a part of what decides the bytes.")]
+CheckpointEvery = Annotated[
+    int, typer.Option(metavar="K", help="Iterations between two checkpoints.")
+]
 
 
 def train(
     context: typer.Context,
     output: Output,
-    source: Annotated[
-        str, typer.Option(help="phantom (drawn patients), or a folder of image files.")
-    ] = "phantom",
-    groups: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CSV",
-            help="Table image,group in the folder [default: index.csv if it is one; otherwise "
-            "every image counts as a patient].",
-        ),
-    ] = None,
-    size: Annotated[int, typer.Option(help="Side of an image: 32, 64, 128 or 256 pixels.")] = 64,
-    members: Annotated[
-        int | None,
-        typer.Option(
-            help="Images (not patients) that a generator trains on. Patients are randomised: whole "
-            "ones, so members and non-members share none. As many non-members are set apart "
-            "[default: 200 phantoms; of a folder as many as it has].",
-        ),
-    ] = None,
-    slices: Annotated[int, typer.Option(help="Images per drawn patient.")] = 2,
-    held_out: Annotated[
-        int,
-        typer.Option(
-            metavar="K",
-            help="Further slices of every patient who has more than K: they train nothing; those "
-            "of members are asked about too and scored apart.",
-        ),
-    ] = 0,
-    iterations: Annotated[int, typer.Option(help="Training steps per generator.")] = 2000,
-    stage: Annotated[
-        list[int] | None,
-        typer.Option(metavar="K", help="Also a data set as it is after K iterations; repeatable."),
-    ] = None,
-    batch: Annotated[int, typer.Option(help="Real images per step.")] = 16,
-    generated: Annotated[int, typer.Option(help="Generated images per pool.")] = 500,
-    twins: Annotated[
-        bool,
-        typer.Option("--twins", help="Two data sets: a generator of each half of the patients."),
-    ] = False,
-    null_pool: Annotated[
-        bool,
-        typer.Option("--null-pool", help="Add the pool of a generator of a third of the patients."),
-    ] = False,
-    null_images: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Images in the null pool [default: as --generated]."),
-    ] = None,
-    subsets: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="An attribution data set of so many subsets, with two generators for each: one "
-            "makes the training pool, one the questions.",
-        ),
-    ] = 0,
-    populations: Annotated[
-        str,
-        typer.Option(help="Of the subsets: same, or different (phantoms at heights of their own)."),
-    ] = "same",
+    source: Source = "phantom",
+    groups: Groups = None,
+    size: Size = 64,
+    members: Members = None,
+    slices: Slices = 2,
+    held_out: HeldOut = 0,
+    iterations: Iterations = 2000,
+    stage: Stage = None,
+    batch: Batch = 16,
+    generated: Generated = 500,
+    twins: Twins = False,
+    null_pool: NullPool = False,
+    null_images: NullImages = None,
+    subsets: Subsets = 0,
+    populations: Populations = "same",
     seed: Seed = 0,
     name: Name = None,
-    licence: Annotated[str | None, typer.Option(help="Of the images in the folder.")] = None,
-    image: Annotated[
-        str | None,
-        typer.Option(
-            metavar="YAML",
-            help="How the folder's files are decoded, with the keys of an entry's image; DICOM and "
-            "NIfTI need it.",
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    threads: Annotated[int, typer.Option(help="On the CPU; a part of what decides the bytes.")] = 1,
-    checkpoint_every: Annotated[
-        int, typer.Option(metavar="K", help="Iterations between two checkpoints.")
-    ] = 200,
+    licence: Licence = None,
+    image: Image = None,
+    device: Device = "auto",
+    threads: Threads = 1,
+    checkpoint_every: CheckpointEvery = 200,
 ) -> None:
     """Train the kind of generator that the command is called by."""
     from harness.cli.steps import Steps

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,39 +36,49 @@ if TYPE_CHECKING:
     from harness.datasets.catalogue import Catalogue
     from harness.datasets.dataset import Dataset
     from harness.datasets.entry import Entry
+    from harness.running.limits import Limits
     from harness.running.local import Settings
     from harness.running.plan import Cell, Plan
     from harness.running.records import Record, RecordStore
 
 
+Everything = Annotated[bool, typer.Option("--all", help="Every installed method.")]
+Method = Annotated[
+    list[str] | None, typer.Option("-m", "--method", help="A method; may be repeated.")
+]
+DatasetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-d",
+        "--dataset",
+        help="A data set, a glob, or a data set's folder [default: those marked default].",
+    ),
+]
+ProtocolOption = Annotated[
+    str, typer.Option(help="official (train to test) or cv (5 folds of the labelled reals).")
+]
+Seed = Annotated[
+    list[int] | None,
+    typer.Option(help="A seed; of several the board shows the mean and how far they are apart."),
+]
+Headline = Annotated[
+    bool, typer.Option("--headline", help="Only the variant that stands for its family.")
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Run finished cells again.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
+
+
 def run(
     context: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="Every installed method.")] = False,
-    method: Annotated[
-        list[str] | None, typer.Option("-m", "--method", help="A method; may be repeated.")
-    ] = None,
-    dataset: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-d",
-            "--dataset",
-            help="A data set, a glob, or a data set's folder [default: those marked default].",
-        ),
-    ] = None,
+    everything: Everything = False,
+    method: Method = None,
+    dataset: DatasetOption = None,
     datasets: DatasetFiles = None,
-    protocol: Annotated[
-        str, typer.Option(help="official (train to test) or cv (5 folds of the labelled reals).")
-    ] = "official",
-    seed: Annotated[
-        list[int] | None,
-        typer.Option(
-            help="A seed; of several the board shows the mean and how far they are apart."
-        ),
-    ] = None,
+    protocol: ProtocolOption = "official",
+    seed: Seed = None,
     budget: BudgetOption = Budget.DEMO,
-    headline: Annotated[
-        bool, typer.Option("--headline", help="Only the variant that stands for its family.")
-    ] = False,
+    headline: Headline = False,
     changes: Changes = None,
     weights: WeightFiles = None,
     auxiliary: Auxiliary = None,
@@ -78,12 +87,10 @@ def run(
     threads: Threads = None,
     timeout: Timeout = None,
     memory_limit: MemoryLimit = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Run finished cells again.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
+    fresh: Fresh = False,
+    dry_run: DryRun = False,
     results: ResultsFolder = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line on standard output.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run methods on data sets and rank them; finished work is not done again.
 
@@ -120,7 +127,7 @@ def run(
     if dry_run:
         talker.plan(plan)
         return
-    settings = replace(read_settings(device, precision, threads, given), limits=limits)
+    settings = read_settings(device, precision, threads, given, limits)
     named = [] if everything else sorted({name for c in plan.todo for name in c.backbones})
     records = _work(plan, store, settings, talker, named)
     talker.boards(store, opened, protocol, budget)
@@ -239,7 +246,11 @@ def read_weights(given: list[str]) -> dict[str, Path]:
 
 
 def read_settings(
-    device: str, precision: str, threads: int | None, weights: dict[str, Path]
+    device: str,
+    precision: str,
+    threads: int | None,
+    weights: dict[str, Path],
+    limits: Limits | None = None,
 ) -> Settings:
     """Return how cells run here.
 
@@ -247,11 +258,14 @@ def read_settings(
         BenchError: the device is unknown or not on this machine, or the precision is unknown.
     """
     from harness.machine import choose_device, cores
+    from harness.running.limits import Limits
     from harness.running.local import Settings
 
     if precision not in ("auto", "fp32", "bf16"):
         raise BenchError(f"--precision {precision}: choose auto, fp32 or bf16")
-    return Settings(choose_device(device), precision, threads or cores(), weights)
+    return Settings(
+        choose_device(device), precision, threads or cores(), weights, limits or Limits()
+    )
 
 
 def _work(

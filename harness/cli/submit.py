@@ -13,31 +13,48 @@ from harness.cli.options import (
     Changes,
     DatasetFiles,
     Device,
+    MemoryLimit,
     Precision,
     Threads,
+    Timeout,
     WeightFiles,
     find_auxiliary,
     open_catalogue,
+    read_limits,
+)
+from harness.cli.run import (
+    choose_methods,
+    make_cells,
+    read_changes,
+    read_settings,
+    read_weights,
 )
 from harness.vocabulary import Budget
+
+Method = Annotated[str, typer.Option("-m", "--method", help="The method that answers.")]
+Dataset = Annotated[
+    str, typer.Option("-d", "--dataset", help="The data set to answer, or its folder.")
+]
+Output = Annotated[Path, typer.Option("-o", "--output", help="The run file.")]
+Seed = Annotated[int, typer.Option(help="The seed.")]
 
 
 def submit(
     context: typer.Context,
-    method: Annotated[str, typer.Option("-m", "--method", help="The method that answers.")],
-    dataset: Annotated[
-        str, typer.Option("-d", "--dataset", help="The data set to answer, or its folder.")
-    ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The run file.")] = Path("run.csv"),
+    method: Method,
+    dataset: Dataset,
+    output: Output = Path("run.csv"),
     datasets: DatasetFiles = None,
     budget: BudgetOption = Budget.DEMO,
-    seed: Annotated[int, typer.Option(help="The seed.")] = 0,
+    seed: Seed = 0,
     changes: Changes = None,
     weights: WeightFiles = None,
     auxiliary: Auxiliary = None,
     device: Device = "auto",
     precision: Precision = "fp32",
     threads: Threads = None,
+    timeout: Timeout = None,
+    memory_limit: MemoryLimit = None,
 ) -> None:
     """Answer the questions of a data set and write them as a run file.
 
@@ -49,13 +66,6 @@ def submit(
       bench submit -m nearest-pixel -d phantom-planted -o run.csv
     """
     from harness.cli.reporting import make_talker
-    from harness.cli.run import (
-        choose_methods,
-        make_cells,
-        read_changes,
-        read_settings,
-        read_weights,
-    )
     from harness.datasets.cases import Protocol
     from harness.running.local import LocalEngine
     from harness.running.records import Status
@@ -72,7 +82,9 @@ def submit(
     [cell] = make_cells(
         chosen, [opened], changed, budget, Protocol.SUBMIT, [seed], precision, beside
     )
-    settings = read_settings(device, precision, threads, read_weights(weights or []))
+    limits = read_limits(timeout, memory_limit)
+    given = read_weights(weights or [])
+    settings = read_settings(device, precision, threads, given, limits)
     with talker, LocalEngine(settings) as engine:
         for backbone in cell.backbones:
             engine.features.fetch(backbone)
