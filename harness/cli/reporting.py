@@ -36,7 +36,7 @@ class Talker:
     def __init__(self) -> None:
         self.err = Console(stderr=True, soft_wrap=True, highlight=False)
         self.total = 0
-        self.position = 0
+        self.ended = 0
         self.store: RecordStore | None = None
         self.first_board = math.inf  # when the board is shown as far as it goes
 
@@ -87,18 +87,18 @@ class Talker:
         self.first_board = time.monotonic() + FIRST_BOARD
         self.say(_summary(plan))
 
-    def cell(self, cell: Cell, position: int) -> None:
-        """A cell begins."""
-        self.position = position
+    def cell(self, cell: Cell) -> None:
+        """A cell begins; a log does not show it."""
 
     def progress(self, what: str, done: int, of: int | None) -> None:
-        """The cell at hand is at a step; a log does not show it."""
+        """A cell is at a step; a log does not show it."""
 
     def finished(self, cell: Cell, record: Record) -> None:
         """A cell has its record."""
-        count = f"{self.position + 1}/{self.total}"
+        self.ended += 1
+        count = f"{self.ended}/{self.total}"
         self.say(f"{count:>7}  {_name(cell)}  {_result(record)}")
-        if self.store and time.monotonic() > self.first_board and self.position + 1 < self.total:
+        if self.store and time.monotonic() > self.first_board and self.ended < self.total:
             self.first_board = math.inf
             self.say("The board so far; the run goes on.")
             for board in _boards(self.store, [cell.dataset], cell.protocol, cell.budget):
@@ -151,9 +151,8 @@ class LiveTalker(Talker):
         super().begin(plan, store)
         self.bars.update(self.overall, total=len(plan.todo))
 
-    def cell(self, cell: Cell, position: int) -> None:
+    def cell(self, cell: Cell) -> None:
         """Name the cell at hand."""
-        super().cell(cell, position)
         self.bars.update(self.overall, description=escape(_name(cell)))
         self.bars.update(self.step, visible=False)
 

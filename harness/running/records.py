@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -202,11 +202,3 @@ def run_name(record: Record) -> str:
 def with_ending(stem: Path, ending: str) -> Path:
     """Return ``stem`` with an ending; names may hold dots, so ``Path.with_suffix`` will not do."""
     return stem.with_name(stem.name + ending)
-
-
-def seconds_by_method(records: Iterable[Record]) -> dict[tuple[str, Budget], float]:
-    """Return how long each method took at each budget when it last ran."""
-    return {
-        (record.method.name, record.method.budget): record.timing.get("seconds", 0.0)
-        for record in records
-    }
