@@ -18,6 +18,7 @@ from harness.board.comparison import refresh
 from harness.board.table import print_board
 from harness.board.wording import figure_text
 from harness.plugins import Broken
+from harness.running.forecast import makespan
 from harness.running.records import Record, RecordStore, Status
 from harness.vocabulary import Budget
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from harness.datasets.recipe import Recipe
     from harness.running.plan import Cell, Plan
 
+Stored = Mapping[str, tuple[int, int]]  # by backbone: sets that are in the store, of how many
 FIRST_BOARD = 15  # seconds of work after which the board is shown once while the run goes on
 
 
@@ -69,13 +71,20 @@ class Talker:
 
         return open_dataset(entry, recipes)
 
-    def plan(self, plan: Plan) -> None:
-        """Say what would run."""
-        for cell in plan.todo:
-            self.say(f"to do  {_name(cell)}")
+    def plan(self, plan: Plan, stored: Sequence[Stored], slots: int) -> None:
+        """Say what would run.
+
+        Args:
+            plan: what would run.
+            stored: of each unfinished cell, how many of its sets are in the store, by backbone.
+            slots: how many cells would run at a time.
+        """
+        for cell, seconds, held in zip(plan.todo, plan.seconds, stored, strict=True):
+            sets = "".join(f", {name}: {n} of {of} sets stored" for name, (n, of) in held.items())
+            self.say(f"to do  {escape(_name(cell))}  about {_duration(seconds)}{escape(sets)}")
         for cell in plan.done:
-            self.say(f"done   {_name(cell)}")
-        self.say(_summary(plan))
+            self.say(f"done   {escape(_name(cell))}")
+        self.say(_summary(plan, slots))
 
     def nothing_to_do(self, plan: Plan) -> None:
         """Say that every cell is finished."""
@@ -181,14 +190,18 @@ class JsonTalker(Talker):
         for plugin in plugins:
             self.tell("broken", plugin=plugin.plugin, reason=plugin.reason)
 
-    def plan(self, plan: Plan) -> None:
-        """Tell what would run."""
-        todo, done = ([_name(cell) for cell in cells] for cells in (plan.todo, plan.done))
-        self.tell("plan", todo=todo, done=done, estimate=plan.estimate, guessed=plan.guessed)
+    def plan(self, plan: Plan, stored: Sequence[Stored], slots: int) -> None:
+        """Tell what would run; see :meth:`Talker.plan`."""
+        self._plan(plan, seconds=plan.seconds, stored=stored, slots=slots)
 
     def begin(self, plan: Plan, store: RecordStore) -> None:
         """Tell what will run."""
-        self.plan(plan)
+        self._plan(plan)
+
+    def _plan(self, plan: Plan, **more: Any) -> None:
+        todo, done = ([_name(cell) for cell in cells] for cells in (plan.todo, plan.done))
+        facts = {"todo": todo, "done": done, "estimate": plan.estimate, "guessed": plan.guessed}
+        self.tell("plan", **facts, **more)
 
     def nothing_to_do(self, plan: Plan) -> None:
         """Tell that every cell is finished."""
@@ -241,14 +254,15 @@ def _name(cell: Cell) -> str:
     return f"{cell.card.name}{marks}{seed} on {cell.dataset.entry.name}"
 
 
-def _summary(plan: Plan) -> str:
+def _summary(plan: Plan, slots: int = 1) -> str:
     text = f"{len(plan.todo)} cells to run"
     if plan.done:
         text += f", {len(plan.done)} already finished"
     if plan.guessed and any(cell.budget is Budget.PAPER for cell in plan.todo):
         return f"{text}; {plan.guessed} never ran here, so how long they take is not known"
     if plan.todo:
-        text += f"; about {_duration(plan.estimate)}"
+        text += f"; about {_duration(makespan(plan.seconds, slots))}"
+        text += f", {slots} at a time" if slots > 1 else ""
     if plan.guessed:
         text += f" ({plan.guessed} never ran here: a guess)"
     return text

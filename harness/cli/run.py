@@ -133,9 +133,6 @@ def run(
     changed = read_changes(changes or [], cards)
     cells = make_cells(chosen, opened, changed, budget, protocol, seed or [0], precision, beside)
     plan = make_plan(cells, store, WeightsAtHand(trusted.backbones(), given), fresh=fresh)
-    if dry_run:
-        talker.plan(plan)
-        return
     here = engine == "local"
     settings = read_settings(device, precision, threads, given, limits, here=here)
     named = [] if everything else sorted({name for c in plan.todo for name in c.backbones})
@@ -143,6 +140,10 @@ def run(
     def opened_engine() -> Engine:
         return open_engine(engine, settings, address, carry=carry)
 
+    if dry_run:
+        slots = 1 if here or not plan.todo else _slots(plan, opened_engine)
+        talker.plan(plan, _stored(plan), slots)
+        return
     records = _work(plan, store, opened_engine, talker, named)
     talker.boards(store, opened, protocol, budget)
     if any(record.status != "ok" for record in records):
@@ -281,6 +282,22 @@ def read_settings(
         raise BenchError(f"--precision {precision}: choose auto, fp32 or bf16")
     chosen = choose_device(device) if here else device
     return Settings(chosen, precision, threads or cores(), weights, limits or Limits())
+
+
+def _slots(plan: Plan, open_engine: Callable[[], Engine]) -> int:
+    """Return how many cells would run at a time, having seen that they could."""
+    with open_engine() as engine:
+        engine.warm_up(plan.todo)
+        return engine.slots
+
+
+def _stored(plan: Plan) -> list[dict[str, tuple[int, int]]]:
+    from harness.files import cache_dir
+    from harness.running.run import asked_of
+    from harness.running.stock import Stock
+
+    stock = Stock(cache_dir() / "features")
+    return [stock.of(cell, asked_of(cell)) for cell in plan.todo]
 
 
 def _work(

@@ -119,12 +119,17 @@ class RayEngine:
             _fits(cell, self.settings, self._nodes)
         here = ray.get_runtime_context().get_node_id()
         [home] = [node.here for node in self._nodes if node.id == here]
-        options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1}
         board = ray.remote(Bulletin).options(num_cpus=0, scheduling_strategy=home)
         self._bulletin = board.remote()
         for node in self._nodes:
             devices = range(int(node.gpus)) if self.settings.device == "cuda" else [None]
-            service = ray.remote(FeatureActor).options(**options, scheduling_strategy=node.here)
+            own = {"BENCH_CACHE": str(cache_dir().resolve())} if node.id == here else {}
+            service = ray.remote(FeatureActor).options(
+                num_cpus=0,
+                max_restarts=-1,
+                scheduling_strategy=node.here,
+                runtime_env={"env_vars": own},  # the store of this machine is this process's
+            )
             self._actors[node.id] = [service.remote(self.settings, gpu) for gpu in devices]
 
     def fetch(self, backbone: str) -> None:
@@ -159,8 +164,11 @@ class RayEngine:
 
     def close(self) -> None:
         """End all that runs for this driver on the cluster, and remove its folder."""
-        for reference in self._underway:
+        left = list(self._underway)
+        for reference in left:
             ray.cancel(reference, force=True)
+        if left:  # a driver that goes at once takes its orders along
+            ray.wait(left, num_returns=len(left), timeout=SOON)
         ray.shutdown()
         self._folder.remove()
 

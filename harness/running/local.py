@@ -126,12 +126,12 @@ class LocalEngine:
             StorageError: a disk is full or read-only.
             BenchError: no worker can be started.
         """
-        with self._place() as folder:
+        with self.place() as folder:
             return self._answer(pose(cell, case, folder), folder, progress)
 
     def answer(self, question: Question, progress: Told) -> Answer:
         """Have a case answered that was sealed elsewhere; see :meth:`run`."""
-        with self._place() as folder:
+        with self.place() as folder:
             return self._answer(question, folder, progress)
 
     def _answer(self, question: Question, folder: Path, progress: Told) -> Answer:
@@ -146,7 +146,8 @@ class LocalEngine:
         return replace(_checked(answer, question), seconds=seconds)
 
     @contextmanager
-    def _place(self) -> Iterator[Path]:
+    def place(self) -> Iterator[Path]:
+        """Give an empty folder of this run for the block."""
         folder = Path(tempfile.mkdtemp(dir=self._folder.path))  # a name that counts nothing
         try:
             yield folder

@@ -7,7 +7,6 @@ imported in it. It lives for many cells, and so does its template.
 from __future__ import annotations
 
 import platform
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +16,6 @@ from typing import Any
 import ray
 
 from harness.datasets.pack import write_images
-from harness.files import cache_dir
 from harness.kernel import protection
 from harness.running.engine import Answer, Settings
 from harness.running.local import LocalEngine
@@ -78,9 +76,9 @@ def run_errand(
             bulletin.tell.remote(errand.number, what, done, of)
 
     answers: list[Answer] = []
-    with tempfile.TemporaryDirectory(prefix="errand-", dir=_runs()) as folder:
+    with engine.place() as folder:
         for place, question in enumerate(errand.questions):
-            brought = _brought(question, errand.pixels, Path(folder, str(place)))
+            brought = _brought(question, errand.pixels, folder / str(place))
             answers.append(replace(engine.answer(brought, progress), machine=_machine(settings)))
             if answers[-1].status is not Status.OK:
                 break
@@ -107,12 +105,6 @@ def _brought(question: Question, pixels: Mapping[Path, Any], folder: Path) -> Qu
         _Station.features.elsewhere[path] = sealed.path
         sets[name] = replace(sealed, path=path)
     return replace(question, sets=sets)
-
-
-def _runs() -> Path:
-    runs = cache_dir() / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
-    return runs
 
 
 def _machine(settings: Settings) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def run_plan(
             engine.fetch(backbone)
         store.check()
         reporter.begin(plan, store)
-        for cell, answers in engine.answers(plan, _asked, reporter):
+        for cell, answers in engine.answers(plan, asked_of, reporter):
             record = record_cell(cell, answers, engine.settings, store)
             reporter.finished(cell, record)
             records.append(record)
@@ -130,7 +130,7 @@ def _cases(cell: Cell) -> list[Case]:
     return [with_auxiliary(case, cell.auxiliary) for case in cases]
 
 
-def _asked(cell: Cell) -> list[Case]:
+def asked_of(cell: Cell) -> list[Case]:
     """Return the cases of a cell, and then each with the null pool in place of its pools.
 
     The latter only of a method that uses pools, and where there is such a pool.
