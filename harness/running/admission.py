@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def facts(families: Sequence[str], files: Sequence[str]) -> Facts:
 
 def admit(
     nodes: Iterable[Node], families: Sequence[str], weights: Mapping[str, Path], *, carry: bool
-) -> None:
+) -> Facts:
     """Check that nodes have the same sources and versions as this process, and what they must see.
 
     Args:
@@ -88,6 +88,9 @@ def admit(
         families: the plugins whose methods will run.
         weights: files given for backbones.
         carry: nodes need not see the cache folder.
+
+    Returns:
+        What holds here, for nodes that join later (:func:`admit_this`).
 
     Raises:
         BenchError: says of the first node that has not, what it lacks and the remedy.
@@ -107,8 +110,24 @@ def admit(
         for node, reference in asked.items():
             for flaw in _flaws(_told(node, reference), ours, weights, None if carry else token):
                 raise BenchError(f"--engine ray: {node.name} {flaw}")
+        return replace(ours, seen=() if carry else (str(token.parent),))
     finally:
         token.unlink()
+
+
+def admit_this(ours: Facts) -> None:
+    """Check the node of this process, which may have joined since the others were looked at.
+
+    Args:
+        ours: what holds at the driver, and the folder of its cache that is to be seen.
+
+    Raises:
+        BenchError: as :func:`admit`.
+    """
+    told = facts(list(ours.plugins), ours.seen)
+    folder = next(map(Path, ours.seen), None)
+    for flaw in _flaws(told, ours, {}, folder):
+        raise BenchError(f"--engine ray: node {platform.node()}, which has joined, {flaw}")
 
 
 def _told(node: Node, reference: ray.ObjectRef[Facts]) -> Facts:

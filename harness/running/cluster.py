@@ -28,7 +28,7 @@ from ray.exceptions import (
 from harness.datasets.cases import Case
 from harness.errors import BenchError
 from harness.files import cache_dir
-from harness.running.admission import Node, admit, alive
+from harness.running.admission import Facts, Node, admit, alive
 from harness.running.answers import Answers, Key
 from harness.running.claims import OwnFolder
 from harness.running.engine import Answer, Cases, Hearing, Settings
@@ -99,6 +99,8 @@ class RayEngine:
         self._put: dict[tuple[str, ...], Any] = {}  # pixels in Ray's store, by their digests
         self._actors: dict[str, list[Any]] = {}
         self._bulletin: Any = None
+        self._news: Any = None  # asked for and not come yet
+        self._ours: Facts | None = None
 
     @property
     def slots(self) -> int:
@@ -114,7 +116,8 @@ class RayEngine:
             BenchError: a node is not as this one, or none has what a cell asks for.
         """
         families = sorted({cell.card.family for cell in cells})
-        admit(self._nodes, families, self.settings.weights, carry=self._carry)
+        weights = self.settings.weights
+        self._ours = admit(self._nodes, families, weights, carry=self._carry)
         for cell in cells:
             _fits(cell, self.settings, self._nodes)
         here = ray.get_runtime_context().get_node_id()
@@ -219,7 +222,7 @@ class RayEngine:
 
     def _submit(self, begun: _Underway) -> None:
         _fits(begun.cell, self.settings, self._nodes)
-        errand = Errand(begun.number, tuple(begun.questions), begun.pixels)
+        errand = Errand(begun.number, tuple(begun.questions), begun.pixels, self._ours)
         wants = _wants(begun.cell, self.settings)
         task = ray.remote(run_errand).options(**wants, max_retries=0)
         reference = task.remote(errand, self.settings, self._services(), self._bulletin)
@@ -243,8 +246,12 @@ class RayEngine:
         return given
 
     def _hear(self, hearing: Hearing) -> None:
+        self._news = self._news or self._bulletin.news.remote()
+        if not ray.wait([self._news], timeout=0)[0]:
+            return  # whoever collects them has not started yet
+        news, self._news = asked(self._news), None
         numbered = {begun.number: begun.cell for begun in self._underway.values()}
-        for number, (what, done, of) in asked(self._bulletin.news.remote()).items():
+        for number, (what, done, of) in news.items():
             if number not in numbered:
                 continue
             if what:

@@ -17,6 +17,7 @@ import ray
 
 from harness.datasets.pack import write_images
 from harness.kernel import protection
+from harness.running.admission import Facts, admit_this
 from harness.running.engine import Answer, Settings
 from harness.running.local import LocalEngine
 from harness.running.question import Question
@@ -33,6 +34,7 @@ class Errand:
     number: int
     questions: tuple[Question, ...]
     pixels: Mapping[Path, Any]  # by path at the driver, where the node does not see that
+    ours: Facts | None  # what holds at the driver, and has to hold here
 
 
 class Bulletin:
@@ -67,6 +69,8 @@ def run_errand(
         BenchError: as :meth:`LocalEngine.run`.
     """
     bulletin.tell.remote(errand.number, "", 0, None)
+    if _Station.engine is None and errand.ours is not None:
+        admit_this(errand.ours)
     engine, told = _engine(settings, services), 0.0
 
     def progress(what: str, done: int, of: int | None) -> None:

@@ -173,6 +173,12 @@ class RecordStore:
         records = map(self.read, self._stems(dataset))
         yield from (record for record in records if record is not None)
 
+    def sorted_out(self, dataset: str) -> tuple[list[Record], list[Path]]:
+        """Return the readable records of a data set, and the files that only are called so."""
+        found = [(with_ending(stem, ".json"), self.read(stem)) for stem in self._stems(dataset)]
+        readable = [record for _, record in found if record is not None]
+        return readable, [path for path, record in found if record is None]
+
     def unreadable(self, dataset: str) -> list[Path]:
         """Return the files of a data set that are called like records and cannot be read."""
         stems = self._stems(dataset)

@@ -84,7 +84,7 @@ def ended_by(bench, method):
     return json.loads((bench.folder / f"results/small/{method}@official-demo-0.json").read_text())
 
 
-def wait_for(what, seconds=60):
+def wait_for(what, seconds=120):
     until = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < until
@@ -137,24 +137,21 @@ def test_all_methods_give_the_records_of_the_local_engine(bench, nodes, tmp_path
 @pytest.mark.slow
 def test_a_node_that_is_lost_takes_no_cell_along(beside, nodes, plugins, tmp_path_factory):
     here = Bench(tmp_path_factory.mktemp("here"), cards=beside.cards)
-    here(*run(here, many(here), "-m", "nearest-pixel"))
+    here(*run(here, many(here), "-m", "nearest-pixel", "--threads", "1"))
     installed(plugins, "naps", f"time.sleep(2)\n{SCORES}", "import time")
-    installed(plugins, "hangs", "time.sleep(3600)", "import time")
     seeds = [part for seed in range(NAPS) for part in ("--seed", str(seed))]
-    more = ("-m", "hangs", "-m", "nearest-pixel")
-    asked = run(beside, many(beside), "-m", "naps", *seeds, *more, nodes=nodes)
-    process = beside.start(*asked, "--timeout", "4")
+    asked = run(beside, many(beside), "-m", "naps", "-m", "nearest-pixel", *seeds, nodes=nodes)
+    process = beside.start(*asked)
     records = beside.folder / "results/small"
-    wait_for(lambda: len(list(records.glob("naps*.json"))) >= 2, 120)
+    wait_for(lambda: len(list(records.glob("naps*.json"))) >= 2, 300)
     nodes.tell("kill")
-    said = process.communicate(timeout=200)[1]
+    said = process.communicate(timeout=300)[1]
     nodes.tell("add")
-    assert process.returncode == 1, said
+    assert process.returncode == 0, said
     found = beside.records()
     assert here.records().items() <= found.items()
     status = {path: record["status"] for path, record in found.items() if "naps" in path}
     assert list(status.values()) == ["ok"] * NAPS, said
-    assert ended_by(beside, "hangs")["status"] == "timeout"
 
 
 @pytest.mark.slow
@@ -167,11 +164,13 @@ def test_a_cell_that_takes_its_process_along_twice_is_crashed(beside, nodes, plu
         [supervisor] = wait_for(lambda: processes("ray::run_errand"))
         os.kill(supervisor, signal.SIGKILL)
         wait_for(lambda worker=worker: not set(worker) & set(processes("fells-its-node")))
-    said = process.communicate(timeout=100)[1]
+    said = process.communicate(timeout=200)[1]
     assert process.returncode == 1, said
     record = ended_by(beside, "fells")
     assert record["status"] == "crashed"
     assert "was lost 2 times" in record["reason"]
+    beside(*run(beside, beside.phantom(), "-m", "fells", nodes=nodes), "--timeout", "3", code=1)
+    assert ended_by(beside, "fells")["status"] == "timeout"
 
 
 @pytest.mark.slow
@@ -184,7 +183,7 @@ def test_ctrl_c_ends_what_runs_on_the_nodes(beside, nodes, plugins):
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130, said
     assert "interrupted; finished cells are kept" in said
-    wait_for(lambda: not processes("never-ends"), 20)
+    wait_for(lambda: not processes("never-ends"), 60)
 
 
 @pytest.mark.slow
