@@ -44,6 +44,7 @@ BENCHMARKS: dict[str, Callable[[Size], Figure]] = {
         growth.search_growth,
         growth.fit_growth,
         growth.intervals_growth,
+        growth.comparison_growth,
         growth.board_growth,
         growth.board_seconds,
         growth.board_memory,

@@ -114,6 +114,7 @@ def main() -> None:
     """Keep a cluster of nodes of one core until standard input ends; tell its address."""
     from ray.cluster_utils import Cluster
 
+    os.environ.update(RAY_worker_niceness="0")  # as the processes of a run on one machine
     small: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
     cluster: Any = Cluster(initialize_head=True, head_node_args=small)
     others = [cluster.add_node(**small) for _ in range(int(sys.argv[1]) - 1)]

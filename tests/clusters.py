@@ -4,6 +4,7 @@ The head has one core; every line of standard input starts (``add``) or kills (`
 one more. With a folder, nodes that are added do not see it, but one of their own in its place.
 """
 
+import os
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ HIDE = """mount -t tmpfs none "$1" &&
 
 
 def main():
+    os.environ.update(RAY_worker_niceness="0")  # else whatever else runs here goes before it
     hidden = sys.argv[1] if len(sys.argv) > 1 else None
     cluster = Cluster(initialize_head=True, head_node_args=SMALL)
     apart = []

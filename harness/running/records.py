@@ -185,8 +185,9 @@ class RecordStore:
         return [with_ending(stem, ".json") for stem in stems if self.read(stem) is None]
 
     def _stems(self, dataset: str) -> list[Path]:
-        found = sorted((self.root / dataset).glob("*@*.json"))
-        return [path.with_name(path.name.removesuffix(".json")) for path in found]
+        folder = self.root / dataset
+        names = sorted(path.name for path in folder.glob("*@*.json"))
+        return [folder / name.removesuffix(".json") for name in names]
 
 
 def unreadable(path: Path) -> BenchError:
