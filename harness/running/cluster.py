@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import ray
 from ray.exceptions import (
+    ActorUnschedulableError,
     LocalRayletDiedError,
     NodeDiedError,
     ObjectLostError,
@@ -232,7 +233,7 @@ class RayEngine:
         """Return what a node answered; ``None`` where the cell has to be run again."""
         try:
             given: list[Answer] = asked(reference)
-        except RayActorError:  # the service that it asked was on a node that is lost
+        except (RayActorError, ActorUnschedulableError):  # of a service on a node that is lost
             self._nodes = alive()
             return None
         except LOST as error:

@@ -18,7 +18,7 @@ import ray
 from harness.datasets.pack import write_images
 from harness.kernel import protection
 from harness.running.admission import Facts, admit_this
-from harness.running.engine import Answer, Settings
+from harness.running.engine import Answer, Settings, Told
 from harness.running.local import LocalEngine
 from harness.running.question import Question
 from harness.running.records import Status
@@ -79,6 +79,16 @@ def run_errand(
             told = time.monotonic()
             bulletin.tell.remote(errand.number, what, done, of)
 
+    try:
+        return _answers(errand, engine, settings, progress)
+    except BaseException:  # a worker was left alone, and the template would tell of its end later
+        engine.renew()
+        raise
+
+
+def _answers(
+    errand: Errand, engine: LocalEngine, settings: Settings, progress: Told
+) -> list[Answer]:
     answers: list[Answer] = []
     with engine.place() as folder:
         for place, question in enumerate(errand.questions):
