@@ -50,6 +50,7 @@ small:
       slices: 1
       patients: {train: 12, test: 12}
       generated: {train: 12, test: 12, null: 0}
+      copies: {share: 1, each: 1}
 """
 
 
