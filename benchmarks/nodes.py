@@ -49,7 +49,7 @@ small:
       size: 32
       slices: 1
       patients: {train: 12, test: 12}
-      generated: {train: 12, test: 12, null: 0}
+      generated: {train: 40, test: 40, null: 0}
       copies: {share: 1, each: 1}
 """
 
@@ -65,11 +65,11 @@ def ray_vs_local(size: Size) -> Figure:
         folder = Path(name)
         _install(folder, size(2.0, 0.2))
         found = alternate(
-            lambda: _run(folder, 1, count, warm), lambda: _run(folder, 2, count, warm), size(3, 1)
+            lambda: _run(folder, 1, count, warm), lambda: _run(folder, 2, count, warm), size(2, 1)
         )
     one, two = found.medians()
     note = f"{count} cells after {warm}: one node {one:.1f} s, two {two:.1f} s"
-    return Figure(found.share(), "of one node", "<= 0.6", size(3, 1), note)
+    return Figure(found.share(), "of one node", "<= 0.6", size(2, 1), note)
 
 
 def _install(folder: Path, seconds: float) -> None:
