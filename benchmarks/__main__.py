@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import extraction, methods, sealing, search, storage
+from benchmarks import extraction, growth, methods, nodes, sealing, search, storage
 from benchmarks.figure import Figure, Size, machine
 from harness.files import PROJECT, read_json, write_json, write_text
 from harness.machine import cores
@@ -38,6 +38,16 @@ BENCHMARKS: dict[str, Callable[[Size], Figure]] = {
         storage.sharing,
         storage.cold_memory,
         sealing.sealing_cost,
+        nodes.ray_vs_local,
+        growth.decode_growth,
+        growth.pass_growth,
+        growth.search_growth,
+        growth.fit_growth,
+        growth.intervals_growth,
+        growth.comparison_growth,
+        growth.board_growth,
+        growth.board_seconds,
+        growth.board_memory,
     )
 }
 HEAD = """# Benchmarks

@@ -19,7 +19,8 @@ from harness.features.store import map_rows
 from harness.kernel import protection
 from harness.machine import cores
 from harness.method import Budget, ImageSet, Method, Questions, Task, Training
-from harness.running.local import LocalEngine, Settings
+from harness.running.engine import Settings
+from harness.running.local import LocalEngine
 from harness.running.plan import Cell
 from harness.running.records import Status
 from harness.running.sealing import seal

@@ -26,7 +26,7 @@ def neighbours_vs_faiss(size: Size) -> Figure:
     """
     count, width, asked = size(100_000, 2_000), size(2_048, 64), size(500, 20)
     with TemporaryDirectory(prefix="benchmark-") as folder:
-        pool = _write_pool(Path(folder, "pool.npy"), count, width)
+        pool = write_pool(Path(folder, "pool.npy"), count, width)
         with Side(_faiss, pool, asked) as theirs, Side(_ours, pool, asked) as ours:
             found = alternate(theirs, ours, size.repeats)
             same = float(np.mean(theirs.result == ours.result))
@@ -39,14 +39,15 @@ def neighbours_memory(size: Size) -> Figure:
     """Memory above the mapped inputs, at its peak, for 10,000 queries in 1,000,000 x 512."""
     count, width, asked = size(1_000_000, 20_000), size(512, 32), size(10_000, 100)
     with TemporaryDirectory(prefix="benchmark-") as folder:
-        pool = _write_pool(Path(folder, "pool.npy"), count, width)
+        pool = write_pool(Path(folder, "pool.npy"), count, width)
         with Side(_peak, pool, asked) as side:
             seconds = side()
     note = f"{asked} in {count} x {width}, top {K}, cosine, once: {seconds:.0f} s"
     return Figure(side.result / 2**30, "GiB", "<= 2", 1, note)
 
 
-def _write_pool(path: Path, count: int, width: int) -> Path:
+def write_pool(path: Path, count: int, width: int) -> Path:
+    """Write normal numbers, (count, width) float32, as .npy and return the path."""
     draws = np.random.default_rng(0)
     rows = open_memmap(path, mode="w+", dtype=np.float32, shape=(count, width))
     for start in range(0, count, 10_000):

@@ -46,6 +46,9 @@ class Card(BaseModel):
     access: tuple[Access, ...]
     control: bool
     trains: bool
+    cpus: int | None = None  # what it needs of a node of a cluster
+    gpus: float | None = None
+    memory: int | None = None  # bytes
     headline: bool
     implementation: str  # variants of one class differ in name, access and parameters alone
     paper: str | None

@@ -90,6 +90,7 @@ def _card(method: type[Method]) -> dict[str, Any]:
         "access": sorted(method.access),
         "control": method.control,
         "trains": method.trains,
+        **_needs(method),
         "headline": method.headline,
         "implementation": vars(method).get("implementation") or method.__qualname__,
         "paper": reference.paper if reference else None,
@@ -101,6 +102,15 @@ def _card(method: type[Method]) -> dict[str, Any]:
             budget.value: method.within(budget).model_dump(mode="json") for budget in Budget
         },
     }
+
+
+def _needs(method: type[Method]) -> dict[str, Any]:
+    needs = {"cpus": method.cpus, "gpus": method.gpus, "memory": method.memory}
+    for name, value in needs.items():
+        kinds = (int, float) if name == "gpus" else int
+        if value is not None and not (isinstance(value, kinds) and value > 0):
+            raise ValueError(f"{name} = {value!r} of {method.name} must be a number above 0")
+    return needs
 
 
 def _resolve(plugin: Plugin, method: str, budget: str, changes: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import ctypes
 import errno
 import os
 import platform
+import signal
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -21,6 +22,7 @@ from pathlib import Path
 PROCESS = "process"  # the protection that every system has
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 ASK_VERSION, PATH_BENEATH = 1, 1
+DIE_WITH = 1  # of prctl
 ADOPT, NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER_MODE = 36, 38, 22, 2  # of prctl
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = (1 << bit for bit in range(4))
@@ -141,6 +143,14 @@ def adopt_orphans() -> None:
     """Make this process the parent of every descendant that loses its own, on Linux."""
     if sys.platform == "linux":
         _prctl(ADOPT, 1, None)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel end this process when its parent, which has forked it, is gone, on Linux."""
+    if sys.platform == "linux":
+        _prctl(DIE_WITH, signal.SIGKILL, None)
+        if os.getppid() != parent:  # it was quicker
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _allow(rules: int, path: Path, rights: int) -> None:

@@ -183,6 +183,9 @@ class Method(BaseModel, ABC):
     control: ClassVar[bool] = False  # shows what can be had without detecting anything
     implementation: ClassVar[str | None] = None  # of a variant: the class that it varies
     trains: ClassVar[bool] = False  # networks of its own: slow, so quicker ones run before it
+    cpus: ClassVar[int | None] = None  # cores that help it; on a cluster it asks for no more
+    gpus: ClassVar[float | None] = None  # or a fraction of one, where the run is on such devices
+    memory: ClassVar[int | None] = None  # bytes that it needs at most
     headline: ClassVar[bool] = True  # the variant that stands for its family in a short run
     deviations: ClassVar[tuple[str, ...]] = ()  # where it departs from the paper, and why
     demo: ClassVar[Mapping[str, Any]] = {}  # the parameters that the demo budget changes

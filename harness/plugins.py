@@ -89,11 +89,7 @@ class Plugin:
         Raises:
             ImportError: the package that the entry point names is not there.
         """
-        digest = hashlib.sha256()
-        for name, path in _source_files(self.package):
-            digest.update(f"{name}\0{path.stat().st_size}\0".encode())
-            digest.update(path.read_bytes())
-        return digest.hexdigest()
+        return package_digest(self.package)
 
 
 @dataclass(frozen=True)
@@ -103,6 +99,19 @@ class Broken:
     plugin: str
     distribution: str
     reason: str
+
+
+def package_digest(package: str) -> str:
+    """Return the SHA-256 over the files of a package, found without importing it.
+
+    Raises:
+        ImportError: it is not there.
+    """
+    digest = hashlib.sha256()
+    for name, path in _source_files(package):
+        digest.update(f"{name}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def installed(group: str) -> list[Plugin]:

@@ -77,6 +77,22 @@ class Extract(Message):
     layers: tuple[str, ...]
 
 
+class Lack(Message):
+    """Which images of the open case have no such features yet?"""
+
+    say: Literal["lack"] = "lack"
+    backbone: str
+    layers: tuple[str, ...]
+
+
+class Piece(Message):
+    """Layers of the one set that is open, a piece of another one whose pass is shared out."""
+
+    say: Literal["piece"] = "piece"
+    backbone: str
+    layers: tuple[str, ...]
+
+
 class Lend(Message):
     """A backbone's network is wanted, to be trained."""
 
@@ -174,6 +190,13 @@ class Extracted(Message):
     misses: int
 
 
+class Lacking(Message):
+    """Images whose features have to be computed."""
+
+    say: Literal["lacking"] = "lacking"
+    rows: dict[str, list[int]]  # their positions, by set
+
+
 class Lent(Message):
     """A network, and the weights that it starts from."""
 
@@ -201,7 +224,10 @@ FromWorker = Annotated[
     Progress | Log | Extract | Lend | Predicted | Failed, Field(discriminator="say")
 ]
 ToWorker = Annotated[Job | Shards | Network | Failed, Field(discriminator="say")]
-ToService = Annotated[Service | Fetch | Open | Extract | Lend, Field(discriminator="say")]
+ToService = Annotated[
+    Service | Fetch | Open | Lack | Piece | Extract | Lend, Field(discriminator="say")
+]
 FromService = Annotated[
-    Progress | Log | Fetched | Done | Extracted | Lent | Failed | NoRoom, Field(discriminator="say")
+    Progress | Log | Fetched | Done | Lacking | Extracted | Lent | Failed | NoRoom,
+    Field(discriminator="say"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -178,10 +179,9 @@ def read_boards(store: RecordStore, dataset: str) -> list[Board]:
         BenchError: none can be read.
     """
     folder = store.root / dataset
-    everything = list(store.of(dataset))
+    everything, damaged = store.sorted_out(dataset)
     looks = count_looks(folder, everything)
     boards = []
-    damaged = store.unreadable(dataset)
     flags = tuple(f"the record {path.name} cannot be read and is left out" for path in damaged)
     for protocol, budget, records in by_board(everything):
         comparison = read_comparison(comparison_file(folder, protocol, budget))
@@ -250,8 +250,10 @@ def backbone_names(record: Record) -> tuple[str, ...]:
 def _rows(records: Sequence[Record], beside: Beside) -> Iterator[Row]:
     rows = [_row(name, runs, beside) for name, runs in by_method(records).items()]
     official = OFFICIAL[records[0].task]
+    figures = (row.metrics.get(official) for row in rows if not row.control)
+    lows = sorted(f.low for f in figures if f is not None and f.low is not None)
     for row in rows:
-        yield row if row.standing else replace(row, rank=_rank(row, rows, official))
+        yield row if row.standing else replace(row, rank=_rank(row, lows, official))
 
 
 def _row(name: str, runs: Sequence[Record], beside: Beside) -> Row:
@@ -278,14 +280,18 @@ def _row(name: str, runs: Sequence[Record], beside: Beside) -> Row:
     )
 
 
-def _rank(row: Row, others: Iterable[Row], official: str) -> int | None:
-    """Return 1 + the number of methods whose interval lies wholly above this one's."""
+def _rank(row: Row, lows: Sequence[float], official: str) -> int | None:
+    """Return 1 + the number of methods whose interval lies wholly above this one's.
+
+    Args:
+        row: of the board.
+        lows: where the intervals of all methods begin, ascending.
+        official: the metric that ranks.
+    """
     figure = row.metrics.get(official)
     if row.control or figure is None or figure.high is None:
         return None
-    rivals = [other.metrics.get(official) for other in others if not other.control]
-    lows = [rival.low for rival in rivals if rival is not None and rival.low is not None]
-    return 1 + sum(low > figure.high for low in lows)
+    return 1 + len(lows) - bisect_right(lows, figure.high)
 
 
 def _place(row: Row, official: str) -> tuple[bool, bool, float, float, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import mean, stdev
+from statistics import fmean, stdev
 
 from harness.running.records import Figure, Record, Status, method_name, run_name
 
@@ -52,9 +52,9 @@ def mean_figure(figures: Sequence[Figure]) -> Figure:
     values, lows, highs = ([getattr(f, key) for f in figures] for key in ("value", "low", "high"))
     known = [None not in ends for ends in (values, lows, highs)]
     return Figure(
-        value=mean(values) if known[0] else None,
-        low=mean(lows) if all(known) else None,
-        high=mean(highs) if all(known) else None,
+        value=fmean(values) if known[0] else None,
+        low=fmean(lows) if all(known) else None,
+        high=fmean(highs) if all(known) else None,
         n=min(figure.n for figure in figures),
         groups=min(figure.groups for figure in figures),
         note=untold.note if untold else f"mean of {len(figures)} seeds, and of their intervals",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.privacy.audit import Audit, Judgement
     from harness.privacy.folders import Reading, Role
     from harness.privacy.provenance import Provenance
-    from harness.running.local import Settings
+    from harness.running.engine import Settings
 
 SHOWN = 12  # patients on a terminal; the report and --json have all
 

@@ -78,6 +78,23 @@ MemoryLimit = Annotated[
         help="Memory that the processes of a method may hold together, as 8GB; on Linux.",
     ),
 ]
+EngineName = Annotated[
+    str, typer.Option("--engine", help="local, or ray: side by side on a Ray cluster.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        help="Of the Ray cluster [default: auto, the one that this machine is a part of].",
+    ),
+]
+Carry = Annotated[
+    bool,
+    typer.Option(
+        "--carry", help="The nodes do not see this machine's cache: send all through Ray."
+    ),
+]
 BudgetOption = Annotated[
     Budget, typer.Option(help="The paper's parameters, or smaller ones for a laptop.")
 ]

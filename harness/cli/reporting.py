@@ -18,6 +18,7 @@ from harness.board.comparison import refresh
 from harness.board.table import print_board
 from harness.board.wording import figure_text
 from harness.plugins import Broken
+from harness.running.forecast import makespan
 from harness.running.records import Record, RecordStore, Status
 from harness.vocabulary import Budget
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from harness.datasets.recipe import Recipe
     from harness.running.plan import Cell, Plan
 
+Stored = Mapping[str, tuple[int, int]]  # by backbone: sets that are in the store, of how many
 FIRST_BOARD = 15  # seconds of work after which the board is shown once while the run goes on
 
 
@@ -36,7 +38,7 @@ class Talker:
     def __init__(self) -> None:
         self.err = Console(stderr=True, soft_wrap=True, highlight=False)
         self.total = 0
-        self.position = 0
+        self.ended = 0
         self.store: RecordStore | None = None
         self.first_board = math.inf  # when the board is shown as far as it goes
 
@@ -69,13 +71,20 @@ class Talker:
 
         return open_dataset(entry, recipes)
 
-    def plan(self, plan: Plan) -> None:
-        """Say what would run."""
-        for cell in plan.todo:
-            self.say(f"to do  {_name(cell)}")
+    def plan(self, plan: Plan, stored: Sequence[Stored], slots: int) -> None:
+        """Say what would run.
+
+        Args:
+            plan: what would run.
+            stored: of each unfinished cell, how many of its sets are in the store, by backbone.
+            slots: how many cells would run at a time.
+        """
+        for cell, seconds, held in zip(plan.todo, plan.seconds, stored, strict=True):
+            sets = "".join(f", {name}: {n} of {of} sets stored" for name, (n, of) in held.items())
+            self.say(f"to do  {escape(_name(cell))}  about {_duration(seconds)}{escape(sets)}")
         for cell in plan.done:
-            self.say(f"done   {_name(cell)}")
-        self.say(_summary(plan))
+            self.say(f"done   {escape(_name(cell))}")
+        self.say(_summary(plan, slots))
 
     def nothing_to_do(self, plan: Plan) -> None:
         """Say that every cell is finished."""
@@ -87,18 +96,18 @@ class Talker:
         self.first_board = time.monotonic() + FIRST_BOARD
         self.say(_summary(plan))
 
-    def cell(self, cell: Cell, position: int) -> None:
-        """A cell begins."""
-        self.position = position
+    def cell(self, cell: Cell) -> None:
+        """A cell begins; a log does not show it."""
 
     def progress(self, what: str, done: int, of: int | None) -> None:
-        """The cell at hand is at a step; a log does not show it."""
+        """A cell is at a step; a log does not show it."""
 
     def finished(self, cell: Cell, record: Record) -> None:
         """A cell has its record."""
-        count = f"{self.position + 1}/{self.total}"
+        self.ended += 1
+        count = f"{self.ended}/{self.total}"
         self.say(f"{count:>7}  {_name(cell)}  {_result(record)}")
-        if self.store and time.monotonic() > self.first_board and self.position + 1 < self.total:
+        if self.store and time.monotonic() > self.first_board and self.ended < self.total:
             self.first_board = math.inf
             self.say("The board so far; the run goes on.")
             for board in _boards(self.store, [cell.dataset], cell.protocol, cell.budget):
@@ -151,9 +160,8 @@ class LiveTalker(Talker):
         super().begin(plan, store)
         self.bars.update(self.overall, total=len(plan.todo))
 
-    def cell(self, cell: Cell, position: int) -> None:
+    def cell(self, cell: Cell) -> None:
         """Name the cell at hand."""
-        super().cell(cell, position)
         self.bars.update(self.overall, description=escape(_name(cell)))
         self.bars.update(self.step, visible=False)
 
@@ -182,14 +190,18 @@ class JsonTalker(Talker):
         for plugin in plugins:
             self.tell("broken", plugin=plugin.plugin, reason=plugin.reason)
 
-    def plan(self, plan: Plan) -> None:
-        """Tell what would run."""
-        todo, done = ([_name(cell) for cell in cells] for cells in (plan.todo, plan.done))
-        self.tell("plan", todo=todo, done=done, estimate=plan.estimate, guessed=plan.guessed)
+    def plan(self, plan: Plan, stored: Sequence[Stored], slots: int) -> None:
+        """Tell what would run; see :meth:`Talker.plan`."""
+        self._plan(plan, seconds=plan.seconds, stored=stored, slots=slots)
 
     def begin(self, plan: Plan, store: RecordStore) -> None:
         """Tell what will run."""
-        self.plan(plan)
+        self._plan(plan)
+
+    def _plan(self, plan: Plan, **more: Any) -> None:
+        todo, done = ([_name(cell) for cell in cells] for cells in (plan.todo, plan.done))
+        facts = {"todo": todo, "done": done, "estimate": plan.estimate, "guessed": plan.guessed}
+        self.tell("plan", **facts, **more)
 
     def nothing_to_do(self, plan: Plan) -> None:
         """Tell that every cell is finished."""
@@ -242,14 +254,15 @@ def _name(cell: Cell) -> str:
     return f"{cell.card.name}{marks}{seed} on {cell.dataset.entry.name}"
 
 
-def _summary(plan: Plan) -> str:
+def _summary(plan: Plan, slots: int = 1) -> str:
     text = f"{len(plan.todo)} cells to run"
     if plan.done:
         text += f", {len(plan.done)} already finished"
     if plan.guessed and any(cell.budget is Budget.PAPER for cell in plan.todo):
         return f"{text}; {plan.guessed} never ran here, so how long they take is not known"
     if plan.todo:
-        text += f"; about {_duration(plan.estimate)}"
+        text += f"; about {_duration(makespan(plan.seconds, slots))}"
+        text += f", {slots} at a time" if slots > 1 else ""
     if plan.guessed:
         text += f" ({plan.guessed} never ran here: a guess)"
     return text

@@ -5,17 +5,21 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli.options import (
+    Address,
     Auxiliary,
     BudgetOption,
+    Carry,
     Changes,
     DatasetFiles,
     Device,
+    EngineName,
     MemoryLimit,
     Precision,
     ResultsFolder,
@@ -36,8 +40,8 @@ if TYPE_CHECKING:
     from harness.datasets.catalogue import Catalogue
     from harness.datasets.dataset import Dataset
     from harness.datasets.entry import Entry
+    from harness.running.engine import Engine, Settings
     from harness.running.limits import Limits
-    from harness.running.local import Settings
     from harness.running.plan import Cell, Plan
     from harness.running.records import Record, RecordStore
 
@@ -87,6 +91,9 @@ def run(
     threads: Threads = None,
     timeout: Timeout = None,
     memory_limit: MemoryLimit = None,
+    engine: EngineName = "local",
+    address: Address = None,
+    carry: Carry = False,
     fresh: Fresh = False,
     dry_run: DryRun = False,
     results: ResultsFolder = None,
@@ -103,8 +110,10 @@ def run(
       bench run --all --budget paper --weights resnet50.tv_in1k=resnet50.safetensors
       bench run --all --auxiliary phantom-attribution-content
       bench run --all --timeout 3600 --memory-limit 12GB
+      bench run --all --engine ray --address 10.0.0.1:6379
     """
     from harness.cli.reporting import make_talker
+    from harness.running.engines import open_engine
     from harness.running.plan import WeightsAtHand, make_plan
 
     if protocol not in ("official", "cv"):
@@ -124,12 +133,18 @@ def run(
     changed = read_changes(changes or [], cards)
     cells = make_cells(chosen, opened, changed, budget, protocol, seed or [0], precision, beside)
     plan = make_plan(cells, store, WeightsAtHand(trusted.backbones(), given), fresh=fresh)
-    if dry_run:
-        talker.plan(plan)
-        return
-    settings = read_settings(device, precision, threads, given, limits)
+    here = engine == "local"
+    settings = read_settings(device, precision, threads, given, limits, here=here)
     named = [] if everything else sorted({name for c in plan.todo for name in c.backbones})
-    records = _work(plan, store, settings, talker, named)
+
+    def opened_engine() -> Engine:
+        return open_engine(engine, settings, address, carry=carry)
+
+    if dry_run:
+        slots = 1 if here or not plan.todo else _slots(plan, opened_engine)
+        talker.plan(plan, _stored(plan), slots)
+        return
+    records = _work(plan, store, opened_engine, talker, named)
     talker.boards(store, opened, protocol, budget)
     if any(record.status != "ok" for record in records):
         raise typer.Exit(1)
@@ -251,25 +266,46 @@ def read_settings(
     threads: int | None,
     weights: dict[str, Path],
     limits: Limits | None = None,
+    *,
+    here: bool = True,
 ) -> Settings:
-    """Return how cells run here.
+    """Return how cells run; of a cluster (not ``here``) the engine finds out the device.
 
     Raises:
         BenchError: the device is unknown or not on this machine, or the precision is unknown.
     """
     from harness.machine import choose_device, cores
+    from harness.running.engine import Settings
     from harness.running.limits import Limits
-    from harness.running.local import Settings
 
     if precision not in ("auto", "fp32", "bf16"):
         raise BenchError(f"--precision {precision}: choose auto, fp32 or bf16")
-    return Settings(
-        choose_device(device), precision, threads or cores(), weights, limits or Limits()
-    )
+    chosen = choose_device(device) if here else device
+    return Settings(chosen, precision, threads or cores(), weights, limits or Limits())
+
+
+def _slots(plan: Plan, open_engine: Callable[[], Engine]) -> int:
+    """Return how many cells would run at a time, having seen that they could."""
+    with open_engine() as engine:
+        engine.warm_up(plan.todo)
+        return engine.slots
+
+
+def _stored(plan: Plan) -> list[dict[str, tuple[int, int]]]:
+    from harness.files import cache_dir
+    from harness.running.run import asked_of
+    from harness.running.stock import Stock
+
+    stock = Stock(cache_dir() / "features")
+    return [stock.of(cell, asked_of(cell)) for cell in plan.todo]
 
 
 def _work(
-    plan: Plan, store: RecordStore, settings: Settings, talker: Talker, named: list[str]
+    plan: Plan,
+    store: RecordStore,
+    open_engine: Callable[[], Engine],
+    talker: Talker,
+    named: list[str],
 ) -> list[Record]:
     if not plan.todo:
         talker.nothing_to_do(plan)
@@ -278,7 +314,7 @@ def _work(
 
     try:
         with talker:
-            return run_plan(plan, store, settings, talker, named)
+            return run_plan(plan, store, open_engine(), talker, named)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # all has been stopped; what is left is a line
         talker.interrupted(shlex.join(["bench", *sys.argv[1:]]))

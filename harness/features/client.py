@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from harness.channel import Channel, ChannelClosedError, ProtocolError
 from harness.errors import BenchError, StorageError
@@ -21,12 +21,15 @@ from harness.protocol import (
     Fetch,
     Fetched,
     FromService,
+    Lack,
+    Lacking,
     Lend,
     Lent,
     Log,
     Message,
     NoRoom,
     Open,
+    Piece,
     Progress,
     Service,
     StoredSet,
@@ -34,12 +37,37 @@ from harness.protocol import (
 from harness.weights import Weights
 
 Listener = Callable[[Progress | Log], None]
-Heard = Progress | Log | Fetched | Done | Extracted | Lent | Failed | NoRoom
+Heard = Progress | Log | Fetched | Done | Lacking | Extracted | Lent | Failed | NoRoom
 T = TypeVar("T", bound=Message)
 
 
 class FeatureError(Exception):
     """The service could not answer."""
+
+
+class Features(Protocol):
+    """Whoever gives features of an open case: a service beside us, or one on another machine."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is no more."""
+
+    def fetch(self, backbone: str) -> object:
+        """See :meth:`FeatureClient.fetch`."""
+
+    def open(self, sets: Mapping[str, tuple[Path, tuple[str, ...]]]) -> None:
+        """See :meth:`FeatureClient.open`."""
+
+    def features(
+        self, set_name: str, backbone: str, layers: Sequence[str], listen: Listener = ...
+    ) -> Extracted:
+        """See :meth:`FeatureClient.features`."""
+
+    def network(self, backbone: str) -> Lent:
+        """See :meth:`FeatureClient.network`."""
+
+    def close(self) -> None:
+        """End it, if it is ours."""
 
 
 class FeatureClient:
@@ -104,6 +132,22 @@ class FeatureClient:
         """
         wanted = Extract(set_name=set_name, backbone=backbone, layers=tuple(layers))
         return self._ask(wanted, Extracted, listen)
+
+    def lacking(self, backbone: str, layers: Sequence[str]) -> dict[str, list[int]]:
+        """Return by set the positions of images of the open case without such features.
+
+        Raises:
+            BenchError, FeatureError, StorageError: as :meth:`features`.
+        """
+        return self._ask(Lack(backbone=backbone, layers=tuple(layers)), Lacking).rows
+
+    def piece(self, backbone: str, layers: Sequence[str]) -> Extracted:
+        """Have layers of the one open set stored as a part of the set that it is a piece of.
+
+        Raises:
+            BenchError, FeatureError, StorageError: as :meth:`features`.
+        """
+        return self._ask(Piece(backbone=backbone, layers=tuple(layers)), Extracted)
 
     def network(self, backbone: str) -> Lent:
         """Have a backbone's network written to a file that anyone may map.

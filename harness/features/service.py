@@ -2,9 +2,10 @@
 
 It is trusted and never sees a method's code. It answers, in this order of use: ``Fetch`` (weights
 of a backbone), ``Open`` (the image sets of a case), ``Extract`` (shards with a set's rows, one for
-each layer that is asked for; they come from one pass), ``Lend`` (a network to be trained). A case
-is extracted whole before any of its rows is handed out, so that the time an answer takes tells
-nothing about which images were known before.
+each layer that is asked for; they come from one pass), ``Lend`` (a network to be trained). Where
+several services share out a pass, one is asked what the store does ``Lack`` and each for a
+``Piece`` of that. A case is extracted whole before any of its rows is handed out, so that the time
+an answer takes tells nothing about which images were known before.
 
 Run as ``python -m harness.features.service DESCRIPTOR`` with the descriptor of a socket.
 """
@@ -38,19 +39,22 @@ from harness.protocol import (
     Failed,
     Fetch,
     Fetched,
+    Lack,
+    Lacking,
     Lend,
     Lent,
     Log,
     Message,
     NoRoom,
     Open,
+    Piece,
     Progress,
     Service,
     ToService,
 )
 from harness.weights import Used, Weights
 
-Request = Service | Fetch | Open | Extract | Lend
+Request = Service | Fetch | Open | Lack | Piece | Extract | Lend
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,10 @@ class FeatureService:
                 return Fetched(weights=self._backbone(request.backbone).fetch())
             case Open():
                 return self._open(request)
+            case Lack():
+                return self._lacking(request)
+            case Piece():
+                return self._piece(request)
             case Extract():
                 return self._extracted(request)
             case Lend():
@@ -152,6 +160,28 @@ class FeatureService:
             misses=sum(found.misses for found in new),
         )
 
+    def _lacking(self, request: Lack) -> Lacking:
+        keys, _ = self._keys(request)
+        sets = self.case.sets.items()
+        rows = {name: self.store.lacking(keys, s.digests, self._say) for name, s in sets}
+        return Lacking(rows={name: found.tolist() for name, found in rows.items()})
+
+    def _piece(self, request: Piece) -> Extracted:
+        keys, loaded = self._keys(request)
+        [images] = self.case.sets.values()
+        found = self._extract(keys, images, loaded, part=True)
+        return Extracted(
+            paths=tuple(shard.path for shard in found),
+            used=Used(loaded.weights, **asdict(loaded.choice)),
+            hits=sum(shard.hits for shard in found),
+            misses=sum(shard.misses for shard in found),
+        )
+
+    def _keys(self, request: Lack | Piece) -> tuple[list[Key], Loaded]:
+        loaded = self._load(request.backbone)
+        check_layers(request.backbone, loaded.batches.extractor, request.layers)
+        return [loaded.key(layer) for layer in dict.fromkeys(request.layers)], loaded
+
     def _lent(self, backbone: str) -> Lent:
         from harness.features.networks import NetworkExtractor, export  # seconds of imports
 
@@ -179,7 +209,9 @@ class FeatureService:
             self.loaded[name] = Loaded(weights, *found)
         return self.loaded[name]
 
-    def _extract(self, keys: Sequence[Key], images: Images, loaded: Loaded) -> list[Extraction]:
+    def _extract(
+        self, keys: Sequence[Key], images: Images, loaded: Loaded, *, part: bool = False
+    ) -> list[Extraction]:
         def compute(
             missing: NDArray[np.intp], lacking: Sequence[Key]
         ) -> Iterator[list[NDArray[np.float32]]]:
@@ -195,7 +227,7 @@ class FeatureService:
                     reached = int(missing[done - 1]) + 1  # what the store held counts as done
                     self._tell(loaded.weights.backbone, reached, len(images.digests))
 
-        return self.store.rows(keys, images.digests, compute, self._say)
+        return self.store.rows(keys, images.digests, compute, self._say, part=part)
 
     def _tell(self, backbone: str, done: int, of: int) -> None:
         self.channel.send(Progress(what=f"features {backbone}", done=done, of=of))

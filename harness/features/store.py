@@ -92,6 +92,8 @@ class FeatureStore:
         digests: Digests,
         compute: Compute,
         say: Callable[[str], None],
+        *,
+        part: bool = False,
     ) -> list[Extraction]:
         """Return shards with the rows of a set, one for each key, computing those not held.
 
@@ -104,9 +106,10 @@ class FeatureStore:
             compute: given the positions of missing images and the keys that lack them, yields their
                 rows batch by batch in that order, each batch as one array for each of these keys.
             say: told of damaged shards and of waiting.
+            part: the images are a piece of a set, whose shard will take the place of these.
         """
         wanted = np.asarray(digests, DIGEST)
-        name = f"{set_digest(wanted)}.safetensors"
+        name = f"{PART if part else ''}{set_digest(wanted)}.safetensors"
         paths = {key: self.root / key.folder / name for key in keys}
         misses = dict.fromkeys(paths, 0)
         lacking = [key for key, path in paths.items() if not self._intact(path, wanted, say)]
@@ -124,6 +127,18 @@ class FeatureStore:
         if lacking and largest is not None:
             clear(self.root, keep=largest)
         return [Extraction(paths[key], len(digests) - misses[key], misses[key]) for key in keys]
+
+    def lacking(
+        self, keys: Sequence[Key], digests: Digests, say: Callable[[str], None]
+    ) -> NDArray[np.intp]:
+        """Return the positions, (M,), of images of a set of which some key holds no row."""
+        wanted = np.asarray(digests, DIGEST)
+        name = f"{set_digest(wanted)}.safetensors"
+        lacks = np.zeros(len(wanted), bool)
+        for path in (self.root / key.folder / name for key in keys):
+            if not self._intact(path, wanted, say):
+                lacks |= self._gather(path, wanted, say).shard < 0
+        return np.flatnonzero(lacks)
 
     def _describe(self, key: Key) -> None:
         path = self.root / key.folder / "key.json"

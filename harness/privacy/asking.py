@@ -22,7 +22,8 @@ from harness.method import Budget, Task
 from harness.privacy.division import Part
 from harness.privacy.folders import Role
 from harness.privacy.patients import Patient
-from harness.running.local import LocalEngine, Told
+from harness.running.engine import Told
+from harness.running.local import LocalEngine
 from harness.running.plan import Cell
 from harness.running.records import Status
 from harness.weights import Used

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness import __version__
 from harness.privacy.asking import Questioner
-from harness.running.local import Settings
+from harness.running.engine import Settings
 
 
 @dataclass(frozen=True)

@@ -10,33 +10,30 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.datasets.cases import Case
-from harness.running.local import Answer, LocalEngine, Settings, Told
+from harness.running.engine import Answer
 from harness.running.plan import Cell
 from harness.running.records import Status
 from harness.running.sealing import seen_digest
 
+Key = tuple[str, str]
+
 
 class Answers:
-    """The engine of a run, with a memory of what it was asked."""
+    """What an engine was asked in a run and answered well."""
 
-    def __init__(self, engine: LocalEngine) -> None:
-        self._engine = engine
-        self._given: dict[tuple[str, str], Answer] = {}
+    def __init__(self) -> None:
+        self._given: dict[Key, Answer] = {}
 
-    @property
-    def settings(self) -> Settings:
-        """How cells run on this machine."""
-        return self._engine.settings
+    def key(self, cell: Cell, case: Case) -> Key:
+        """Return what a question is known by."""
+        return cell.doing, seen_digest(case, cell.task, cell.card.access)
 
-    def of(self, cell: Cell, case: Case, progress: Told) -> Answer:
-        """Return the answer of a cell to a case; see :meth:`LocalEngine.run`.
+    def known(self, key: Key) -> Answer | None:
+        """Return the answer that was given before: it costs no seconds and no features."""
+        given = self._given.get(key)
+        return given and replace(given, repeated=True, hits=0, misses=0, seconds={})
 
-        One given before in this run costs no seconds and no features, and says so.
-        """
-        question = cell.doing, seen_digest(case, cell.task, cell.card.access)
-        if question in self._given:
-            return replace(self._given[question], repeated=True, hits=0, misses=0, seconds={})
-        answer = self._engine.run(cell, case, progress)
+    def keep(self, key: Key, answer: Answer) -> None:
+        """Remember an answer if it is a good one."""
         if answer.status is Status.OK:
-            self._given[question] = answer
-        return answer
+            self._given[key] = answer

@@ -7,8 +7,9 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 from harness.channel import Channel, ChannelClosedError, ProtocolError
 from harness.datasets.cases import Case
 from harness.errors import BenchError, StorageError, printable
-from harness.features.client import FeatureClient, FeatureError
-from harness.files import cache_dir, json_digest
+from harness.features.client import FeatureClient, FeatureError, Features
+from harness.files import cache_dir
 from harness.method import Task
 from harness.protocol import (
     Extract,
@@ -33,81 +34,57 @@ from harness.protocol import (
     Progress,
     Shards,
 )
+from harness.running.answers import Answers
 from harness.running.claims import OwnFolder, claimed, sweep_fits
-from harness.running.limits import Limits, OverrunError, Watch
-from harness.running.plan import Cell
+from harness.running.engine import Answer, Cases, Hearing, Settings, Told
+from harness.running.limits import OverrunError, Watch
+from harness.running.plan import Cell, Plan
 from harness.running.processes import FEW, Spawned, Template, Worker, ending
+from harness.running.question import Question, pose
 from harness.running.records import Status
-from harness.running.sealing import SealedSet, seal, seen_digest
+from harness.running.sealing import SealedSet
 from harness.weights import Used, weights_of_file
 
 LOG_LINES = 20  # of a worker's output, kept when it does not end well
 LOG_BYTES = 1 << 16  # the end of the output, in which they are looked for
 MODULES = "Extension modules: "  # begins the last line of Python's stacks, which helps nobody
 STALLED = 30.0  # seconds after which a worker that takes no answer counts as gone
-Told = Callable[[str, int, int | None], None]  # how far it is: what, done, of how many
+Service = Callable[[str, str, int, Mapping[str, Path]], Features]  # started, as FeatureClient is
 Heard = Progress | Log | Extract | Lend | Predicted | Failed
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How cells run on this machine."""
-
-    device: str
-    precision: str  # "fp32", "bf16", or "auto": each backbone what serves it best
-    threads: int
-    weights: Mapping[str, Path]  # given by --weights NAME=FILE
-    limits: Limits = field(default_factory=Limits)
-
-    @property
-    def training_precision(self) -> str:
-        """What methods train in: nothing can be compared beforehand, so ``auto`` is fp32."""
-        return "bf16" if self.precision == "bf16" else "fp32"
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What came of one case."""
-
-    status: Status
-    reason: str | None = None
-    log: tuple[str, ...] = ()  # what the feature service said, and the last words of the worker
-    scores: NDArray[np.float64] | None = None  # (N,) or (N, C), in the order of the questions
-    labels: NDArray[Any] | None = None  # (N,), int64 once they are checked
-    backbones: tuple[Used, ...] = ()
-    hits: int = 0
-    misses: int = 0
-    repeated: bool = False  # given to the same question before, and not asked for again
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    peak_bytes: int | None = None  # largest resident memory of a worker that ended well
 
 
 class LocalEngine:
     """Feature service, template and workers of a run; use as a context manager."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, service: Service = FeatureClient) -> None:
         self.settings = settings
+        self._service = service
         self._folder = OwnFolder(cache_dir() / "runs", f"{os.getpid()}-")
         self._fits = cache_dir() / "fits"
         sweep_fits(self._fits)
-        self._features: FeatureClient | None = None
+        self._features: Features | None = None
         self._template: Template | None = None
         self._readable = (cache_dir() / "features", cache_dir() / "networks")
         for shared in self._readable:
             shared.mkdir(parents=True, exist_ok=True)
 
     @property
-    def features(self) -> FeatureClient:
+    def slots(self) -> int:
+        """See :class:`harness.running.engine.Engine`."""
+        return 1
+
+    @property
+    def features(self) -> Features:
         """The feature service, started when first needed, and again where it has ended."""
         if self._features is None or self._features.ended:
             s = self.settings
-            self._features = FeatureClient(s.device, s.precision, s.threads, s.weights)
+            self._features = self._service(s.device, s.precision, s.threads, s.weights)
         return self._features
 
     def warm_up(self, cells: Sequence[Cell]) -> None:
         """Start the processes that will be needed, so that their imports overlap."""
         if self.settings.device == "cpu":
-            self._template = Template(few=0 if len(cells) > FEW else FEW)
+            self._template = Template(self.settings.threads, 0 if len(cells) > FEW else FEW)
         if any(cell.backbones for cell in cells):
             _ = self.features
 
@@ -116,6 +93,26 @@ class LocalEngine:
         if self._template is not None:
             self._template.close()
             self._template = None
+
+    def fetch(self, backbone: str) -> None:
+        """See :meth:`harness.running.engine.Engine.fetch`."""
+        self.features.fetch(backbone)
+
+    def answers(
+        self, plan: Plan, cases: Cases, hearing: Hearing
+    ) -> Iterator[tuple[Cell, list[Answer]]]:
+        """See :meth:`harness.running.engine.Engine.answers`: quick cells go first."""
+        memory = Answers()
+        for cell in plan.todo:
+            hearing.cell(cell)
+            given: list[Answer] = []
+            for case in cases(cell):
+                key = memory.key(cell, case)
+                given.append(memory.known(key) or self.run(cell, case, hearing.progress))
+                memory.keep(key, given[-1])
+                if given[-1].status is not Status.OK:
+                    break
+            yield cell, given
 
     def run(self, cell: Cell, case: Case, progress: Told) -> Answer:
         """Have one case answered by a worker.
@@ -129,18 +126,31 @@ class LocalEngine:
             StorageError: a disk is full or read-only.
             BenchError: no worker can be started.
         """
-        folder = Path(tempfile.mkdtemp(dir=self._folder.path))  # a name that counts nothing
+        with self.place() as folder:
+            return self._answer(pose(cell, case, folder), folder, progress)
+
+    def answer(self, question: Question, progress: Told) -> Answer:
+        """Have a case answered that was sealed elsewhere; see :meth:`run`."""
+        with self.place() as folder:
+            return self._answer(question, folder, progress)
+
+    def _answer(self, question: Question, folder: Path, progress: Told) -> Answer:
         scratch = folder / "scratch"
         scratch.mkdir()
+        fit = question.checkpoints(self._fits, self._fitting(question))
+        with claimed(fit, folder / "fit") as checkpoints:
+            job = self._job(question, scratch, checkpoints)
+            started = time.monotonic()
+            answer = self._attend(job, question.sets, folder / "log", progress)
+        seconds = {**answer.seconds, "seconds": time.monotonic() - started}
+        return replace(_checked(answer, question), seconds=seconds)
+
+    @contextmanager
+    def place(self) -> Iterator[Path]:
+        """Give an empty folder of this run for the block."""
+        folder = Path(tempfile.mkdtemp(dir=self._folder.path))  # a name that counts nothing
         try:
-            sealed = seal(case, cell.task, cell.card.access, folder)
-            with claimed(self._checkpoints(cell, case), folder / "fit") as checkpoints:
-                job = self._job(cell, case, sealed, scratch, checkpoints)
-                started = time.monotonic()
-                answer = self._attend(job, sealed, folder / "log", progress)
-            seconds = {**answer.seconds, "seconds": time.monotonic() - started}
-            checked = _checked(answer, case, cell.task, job.classes)
-            return replace(checked, seconds=seconds)
+            yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -157,42 +167,34 @@ class LocalEngine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _job(
-        self,
-        cell: Cell,
-        case: Case,
-        sealed: Mapping[str, SealedSet],
-        scratch: Path,
-        checkpoints: Path,
-    ) -> Job:
+    def _job(self, question: Question, scratch: Path, checkpoints: Path) -> Job:
+        sets = question.sets
         return Job(
-            plugin=cell.card.family,
-            method=cell.card.name,
-            parameters=cell.parameters,
-            budget=cell.budget.value,
-            seed=cell.seed,
-            classes=len(case.classes),
+            plugin=question.plugin,
+            method=question.method,
+            parameters=dict(question.parameters),
+            budget=question.budget,
+            seed=question.seed,
+            classes=question.classes,
             device=self.settings.device,
             precision=self.settings.training_precision,
             threads=self.settings.threads,
             scratch=scratch,
             checkpoints=checkpoints,
-            sets={name: s.path for name, s in sealed.items()},
-            groups={name: s.groups for name, s in sealed.items() if s.groups is not None},
+            sets={name: s.path for name, s in sets.items()},
+            groups={name: s.groups for name, s in sets.items() if s.groups is not None},
             readable=self._readable,
         )
 
-    def _checkpoints(self, cell: Cell, case: Case) -> Path:
-        """Return the folder of this very fit, named by all that its course depends on."""
-        seen = seen_digest(case, cell.task, cell.card.access)
+    def _fitting(self, question: Question) -> list[Any]:
+        """Return what of this machine's settings the course of a fit depends on."""
         s = self.settings
         given = {
             name: weights_of_file(name, str(path), path).sha256
             for name, path in s.weights.items()
-            if name in cell.backbones
+            if name in question.backbones
         }
-        settings = [s.device, s.precision, s.threads, given]
-        return self._fits / json_digest([cell.doing, seen, settings])[:32]
+        return [s.device, s.precision, s.threads, given]
 
     def _attend(
         self, job: Job, sealed: Mapping[str, SealedSet], log: Path, progress: Told
@@ -294,12 +296,12 @@ class LocalEngine:
     def _start(self, channel: socket.socket, log: int) -> Worker:
         if self.settings.device == "cpu":
             return self._start_template().fork(channel, log)
-        return Spawned(channel, log)
+        return Spawned(channel, log, self.settings.threads)
 
     def _start_template(self) -> Template:
         if self._template is None or self._template.ended:
             self.renew()
-            self._template = Template()
+            self._template = Template(self.settings.threads)
         return self._template
 
 
@@ -358,12 +360,12 @@ def _array(values: Sequence[Any]) -> NDArray[np.float64]:
         return np.empty((0, 0))
 
 
-def _checked(answer: Answer, case: Case, task: Task, classes: int) -> Answer:
+def _checked(answer: Answer, question: Question) -> Answer:
     """Return the answer, or the reason why it is none."""
     if answer.status is not Status.OK or answer.scores is None or answer.labels is None:
         return answer
-    asked = len(case.asked)
-    shape = (asked,) if task is Task.MEMBERSHIP else (asked, classes)
+    asked, classes = question.asked, question.classes
+    shape = (asked,) if question.task is Task.MEMBERSHIP else (asked, classes)
     status = Status.FAILED
     if len(answer.scores) != asked or len(answer.labels) != asked:
         given = f"{len(answer.scores)} scores and {len(answer.labels)} labels"

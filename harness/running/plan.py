@@ -15,11 +15,9 @@ from harness.errors import BenchError
 from harness.features.backbones import Backbone, find_backbone
 from harness.files import json_digest
 from harness.method import Budget, Task
-from harness.running.records import Record, RecordStore, Status, seconds_by_method
+from harness.running.forecast import Forecast
+from harness.running.records import Record, RecordStore, Status
 from harness.scoring import SCORING_VERSION
-
-# Seconds of a demo cell that never ran: without a network, with features of one, with training.
-GUESSES = (2.0, 4.0, 15.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +99,19 @@ class Plan:
 
     todo: tuple[Cell, ...]
     done: tuple[Cell, ...]
-    estimate: float  # seconds for ``todo``, by earlier runs of the methods at the budget
-    guessed: int  # how many of ``todo`` never ran and are in the estimate by a guess
+    seconds: tuple[float, ...]  # that each of ``todo`` will take, by earlier runs
+    guessed: int  # how many of ``todo`` never ran, so that theirs are a guess
+
+    @property
+    def estimate(self) -> float:
+        """Seconds for ``todo``, one cell after the other."""
+        return math.fsum(self.seconds)
+
+    @property
+    def longest_first(self) -> tuple[Cell, ...]:
+        """``todo`` in the order in which several at a time are done soonest."""
+        order = sorted(range(len(self.todo)), key=lambda at: -self.seconds[at])
+        return tuple(self.todo[at] for at in order)
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -147,21 +156,22 @@ def make_plan(
         holds = record is not None and record.status is Status.OK and record.key == cell.key
         finished = holds and not fresh and record is not None and weights.match(record)
         (done if finished else todo).append(cell)
-    past = seconds_by_method(record for name in store.datasets() for record in store.of(name))
+    forecast = Forecast(record for name in store.datasets() for record in store.of(name))
+    taking = {cell: _seconds(cell, forecast) for cell in todo}
     order = {cell.dataset.entry.name: i for i, cell in reversed(list(enumerate(todo)))}
     todo.sort(
         key=lambda cell: (
             order[cell.dataset.entry.name],
-            _seconds(cell, past),
+            taking[cell],
             "layer" not in cell.parameters,  # its pass over the pixels serves the others, too
             not cell.card.control,
             cell.card.name,
             cell.seed,
         )
     )
-    estimate = math.fsum(_seconds(cell, past) for cell in todo)
-    guessed = sum((cell.card.name, cell.budget) not in past for cell in todo)
-    return Plan(tuple(todo), tuple(done), estimate, guessed)
+    seconds = tuple(taking[cell] for cell in todo)
+    guessed = sum(not forecast.knows(cell.card.name, cell.budget) for cell in todo)
+    return Plan(tuple(todo), tuple(done), seconds, guessed)
 
 
 def without_twins(cells: Iterable[Cell]) -> list[Cell]:
@@ -197,7 +207,6 @@ def applicable(cards: Iterable[Card], dataset: Dataset) -> list[Card]:
     return found
 
 
-def _seconds(cell: Cell, past: Mapping[tuple[str, Budget], float]) -> float:
+def _seconds(cell: Cell, forecast: Forecast) -> float:
     passes = any(name != "pixels" for name in cell.backbones)
-    guess = GUESSES[2 if cell.card.trains else passes]
-    return past.get((cell.card.name, cell.budget), guess)
+    return forecast.seconds(cell.card, cell.budget, cell.dataset.entry.name, passes=passes)

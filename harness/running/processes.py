@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
 
+from harness.cards import THREADS
 from harness.channel import Channel, ChannelClosedError
 from harness.errors import BenchError
 from harness.protocol import Ended, FromTemplate, Started
@@ -75,17 +76,18 @@ class Template:
     """The process that CPU workers are forked from.
 
     Args:
+        threads: that the libraries of a worker may use; several workers may share a machine.
         few: workers that are forked before it imports what many methods share.
     """
 
-    def __init__(self, few: int = FEW) -> None:
+    def __init__(self, threads: int, few: int = FEW) -> None:
         ours, theirs = socket.socketpair()
         command = [
             sys.executable, "-P", "-m", "harness.running.template", str(theirs.fileno()), str(few)
         ]  # fmt: skip
         self._process = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_environment(),
-            start_new_session=True,
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+            env=_environment(threads), start_new_session=True,
         )  # fmt: skip
         theirs.close()
         self._control = ours
@@ -139,11 +141,11 @@ class Forked(Worker):
 class Spawned(Worker):
     """A worker of its own, for devices whose state does not survive a fork."""
 
-    def __init__(self, channel: socket.socket, log: int) -> None:
+    def __init__(self, channel: socket.socket, log: int, threads: int) -> None:
         command = [sys.executable, "-P", "-m", "harness.running.worker", str(channel.fileno())]
         self._process = subprocess.Popen(
             command, pass_fds=[channel.fileno()], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            env=_environment(), start_new_session=True,
+            env=_environment(threads), start_new_session=True,
         )  # fmt: skip
         super().__init__(self._process.pid)
 
@@ -180,10 +182,11 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _environment() -> dict[str, str]:
+def _environment(threads: int) -> dict[str, str]:
     kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
     return {
         **kept,
+        **dict.fromkeys(THREADS, str(threads)),
         "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
         "PYTHONFAULTHANDLER": "1",  # whoever crashes shows in its log where it was
         "PYTHONWARNINGS": "ignore",

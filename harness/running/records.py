@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -173,14 +173,21 @@ class RecordStore:
         records = map(self.read, self._stems(dataset))
         yield from (record for record in records if record is not None)
 
+    def sorted_out(self, dataset: str) -> tuple[list[Record], list[Path]]:
+        """Return the readable records of a data set, and the files that only are called so."""
+        found = [(with_ending(stem, ".json"), self.read(stem)) for stem in self._stems(dataset)]
+        readable = [record for _, record in found if record is not None]
+        return readable, [path for path, record in found if record is None]
+
     def unreadable(self, dataset: str) -> list[Path]:
         """Return the files of a data set that are called like records and cannot be read."""
         stems = self._stems(dataset)
         return [with_ending(stem, ".json") for stem in stems if self.read(stem) is None]
 
     def _stems(self, dataset: str) -> list[Path]:
-        found = sorted((self.root / dataset).glob("*@*.json"))
-        return [path.with_name(path.name.removesuffix(".json")) for path in found]
+        folder = self.root / dataset
+        names = sorted(path.name for path in folder.glob("*@*.json"))
+        return [folder / name.removesuffix(".json") for name in names]
 
 
 def unreadable(path: Path) -> BenchError:
@@ -202,11 +209,3 @@ def run_name(record: Record) -> str:
 def with_ending(stem: Path, ending: str) -> Path:
     """Return ``stem`` with an ending; names may hold dots, so ``Path.with_suffix`` will not do."""
     return stem.with_name(stem.name + ending)
-
-
-def seconds_by_method(records: Iterable[Record]) -> dict[tuple[str, Budget], float]:
-    """Return how long each method took at each budget when it last ran."""
-    return {
-        (record.method.name, record.method.budget): record.timing.get("seconds", 0.0)
-        for record in records
-    }

@@ -19,8 +19,8 @@ from harness.datasets.cases import Case, make_cases, with_auxiliary, with_null_p
 from harness.datasets.dataset import Dataset
 from harness.kernel import protection
 from harness.method import Access, Task
-from harness.running.answers import Answers
-from harness.running.local import Answer, LocalEngine, Settings
+from harness.running.engine import Answer, Engine, Hearing, Settings
+from harness.running.local import LocalEngine
 from harness.running.looks import count_look
 from harness.running.plan import Cell, Plan
 from harness.running.records import (
@@ -42,17 +42,11 @@ from harness.weights import Used
 NULL_AUC = "auc_null_pool"  # the method's AUC with the pools of a generator that saw no question
 
 
-class Reporter(Protocol):
+class Reporter(Hearing, Protocol):
     """Whoever is told how the run goes."""
 
     def begin(self, plan: Plan, store: RecordStore) -> None:
         """The plan is about to be run, and its records written to the store."""
-
-    def cell(self, cell: Cell, position: int) -> None:
-        """A cell begins."""
-
-    def progress(self, what: str, done: int, of: int | None) -> None:
-        """The cell at hand is at step ``done`` of ``of``."""
 
     def finished(self, cell: Cell, record: Record) -> None:
         """A cell has its record."""
@@ -61,7 +55,7 @@ class Reporter(Protocol):
 def run_plan(
     plan: Plan,
     store: RecordStore,
-    settings: Settings,
+    engine: Engine,
     reporter: Reporter,
     required: Iterable[str] = (),
 ) -> list[Record]:
@@ -70,7 +64,7 @@ def run_plan(
     Args:
         plan: what to do.
         store: where the records go.
-        settings: how cells run on this machine.
+        engine: has the cells answered; it is closed at the end.
         reporter: told of every step.
         required: backbones without whose weights nothing is started at all.
 
@@ -82,49 +76,44 @@ def run_plan(
         OSError: the records or the cache cannot be written.
     """
     records = []
-    with LocalEngine(settings) as engine:
+    with engine:
         engine.warm_up(plan.todo)
         for backbone in required:
-            engine.features.fetch(backbone)
+            engine.fetch(backbone)
         store.check()
         reporter.begin(plan, store)
-        asked = Answers(engine)
-        for position, cell in enumerate(plan.todo):
-            reporter.cell(cell, position)
-            record = run_cell(cell, asked, store, reporter)
+        for cell, answers in engine.answers(plan, asked_of, reporter):
+            record = record_cell(cell, answers, engine.settings, store)
             reporter.finished(cell, record)
             records.append(record)
     return records
 
 
-def run_cell(cell: Cell, asked: Answers, store: RecordStore, reporter: Reporter) -> Record:
-    """Answer, score and record one cell; a method that fails gives a record that says so."""
-    record, predictions = _scored(cell, asked, store, reporter)
+def record_cell(
+    cell: Cell, answers: Sequence[Answer], settings: Settings, store: RecordStore
+) -> Record:
+    """Score and record one cell; a method that failed gives a record that says so."""
+    record, predictions = _scored(cell, answers, settings, store)
     count_look(cell.stem(store).parent, record)
     store.write(cell.stem(store), record, predictions)
     return record
 
 
 def _scored(
-    cell: Cell, asked: Answers, store: RecordStore, reporter: Reporter
+    cell: Cell, answers: Sequence[Answer], settings: Settings, store: RecordStore
 ) -> tuple[Record, str | None]:
     """Return the record of a cell, and the content of the file of answers that it names."""
+    record = _record(cell, settings, answers)
+    if answers[-1].status is not Status.OK:
+        return record, None
     cases = _cases(cell)
-    answers = []
-    for case in cases:
-        answers.append(asked.of(cell, case, reporter.progress))
-        if answers[-1].status is not Status.OK:
-            return _record(cell, asked.settings, answers), None
-    nulls = _null_answers(cell, cases, asked, reporter)
-    if nulls and nulls[-1].status is not Status.OK:
-        return _record(cell, asked.settings, [*answers, *nulls]), None
-    text = _predictions(cell, cases, answers)
+    given, nulls = answers[: len(cases)], answers[len(cases) :]
+    text = _predictions(cell, cases, given)
     facts = PredictionFacts(
         path=with_ending(cell.stem(store), ".csv").name,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
     )
-    metrics = _metrics(cell, cases, answers, nulls)
-    record = _record(cell, asked.settings, [*answers, *nulls])
+    metrics = _metrics(cell, cases, given, nulls)
     return record.model_copy(update={"metrics": metrics, "predictions": facts}), text
 
 
@@ -141,21 +130,16 @@ def _cases(cell: Cell) -> list[Case]:
     return [with_auxiliary(case, cell.auxiliary) for case in cases]
 
 
-def _null_answers(
-    cell: Cell, cases: Sequence[Case], asked: Answers, reporter: Reporter
-) -> list[Answer]:
-    """Answer the cases once more with the null pool in place of the pools, where there is one."""
-    answers: list[Answer] = []
+def asked_of(cell: Cell) -> list[Case]:
+    """Return the cases of a cell, and then each with the null pool in place of its pools.
+
+    The latter only of a method that uses pools, and where there is such a pool.
+    """
+    cases = _cases(cell)
     if Access.POOL not in cell.card.access:
-        return answers
-    for case in cases:
-        null = with_null_pool(case, cell.dataset)
-        if null is None:
-            break
-        answers.append(asked.of(cell, null, reporter.progress))
-        if answers[-1].status is not Status.OK:
-            break
-    return answers
+        return cases
+    nulls = (with_null_pool(case, cell.dataset) for case in cases)
+    return [*cases, *(null for null in nulls if null is not None)]
 
 
 def _metrics(
@@ -234,7 +218,7 @@ def _record(cell: Cell, settings: Settings, answers: Sequence[Answer]) -> Record
             WeightFacts(**asdict(used[name].weights), precision=used[name].precision)
             for name in sorted(used)
         ),
-        environment=_environment(settings, used),
+        environment={**_environment(settings, used), **last.machine},
         timing={
             name: round(sum(answer.seconds.get(name, 0.0) for answer in answers), 3)
             for name in ("seconds", "fit", "score")

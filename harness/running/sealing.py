@@ -56,6 +56,11 @@ def seen_digest(case: Case, task: Task, access: Iterable[str]) -> str:
     return json_digest({name: [set_digest(s.digests), s.groups] for name, s in seen})
 
 
+def sets_seen(case: Case, task: Task, access: Iterable[str]) -> list[str]:
+    """Return the digests of the image sets of a case that ``access`` grants."""
+    return [set_digest(s.digests) for s in _granted(case, task, access).values()]
+
+
 def _granted(case: Case, task: Task, access: Iterable[str]) -> dict[str, Selection]:
     sets = {f"training.{name}": s for name, s in case.training.items()}
     sets |= {f"questions.{name}": s for name, s in case.questions.items()}

@@ -17,7 +17,7 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
-from harness.kernel import adopt_orphans
+from harness.kernel import adopt_orphans, die_with
 from harness.protocol import Ended, Started
 from harness.running import worker
 
@@ -65,6 +65,7 @@ def _serve(control: socket.socket, few: int, workers: set[int]) -> None:
 
 
 def _fork(control: socket.socket, channel: int, log: int) -> int:
+    template = os.getpid()
     pid = os.fork()
     if pid:
         os.close(channel)
@@ -74,6 +75,7 @@ def _fork(control: socket.socket, channel: int, log: int) -> int:
         return pid
     code = 1
     try:
+        die_with(template)  # which may be killed, by Ray for one, before it can see to that
         control.close()
         os.setpgid(0, 0)
         os.dup2(log, 1)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.method import Access, Task
-from harness.running.local import Answer
+from harness.running.engine import Answer
 from harness.running.records import Status
 from harness.running.watching import CHANGE
 from harness.scoring.metrics import Metric, attribution_metrics, membership_metrics

@@ -18,8 +18,9 @@ from harness.files import cache_dir
 from harness.machine import cores
 from harness.method import Budget
 from harness.running.claims import OwnFolder
+from harness.running.engine import Settings, Told
 from harness.running.limits import Limits
-from harness.running.local import LocalEngine, Settings, Told
+from harness.running.local import LocalEngine
 from harness.testing.checks import CHECKS, CheckError
 from harness.testing.report import Outcome, Report, Result
 from harness.testing.trial import Trial

@@ -13,7 +13,8 @@ from harness.datasets.cases import Case, Protocol, with_auxiliary
 from harness.datasets.dataset import Dataset
 from harness.files import file_digest
 from harness.method import Access, Budget, Task
-from harness.running.local import Answer, LocalEngine, Told
+from harness.running.engine import Answer, Told
+from harness.running.local import LocalEngine
 from harness.running.plan import Cell
 from harness.testing.data import Sets, draw, make_case
 

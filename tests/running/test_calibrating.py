@@ -19,7 +19,7 @@ from harness.running.calibration import (
     calibration_file,
     read_calibrations,
 )
-from harness.running.local import Answer
+from harness.running.engine import Answer
 from harness.running.plan import Cell
 from harness.running.records import Status
 from support import Bench

@@ -293,3 +293,18 @@ def test_the_first_run_takes_quick_methods_first_and_guesses_how_long_it_takes(b
     bench(*arguments)
     again = bench(*arguments, "--fresh", "--dry-run").stderr
     assert "guess" not in again
+
+
+def test_a_dry_run_tells_how_long_cells_took_and_what_is_stored(bench):
+    arguments = ("run", "-m", "nearest-pixel", "--datasets", bench.phantom(), "-d", "small")
+    assert (
+        "on small  about 2 s, pixels: 0 of 5 sets stored" in bench(*arguments, "--dry-run").stderr
+    )
+    bench(*arguments)
+    path = bench.folder / "results/small/nearest-pixel@official-demo-0.json"
+    made = json.loads(path.read_text())
+    path.write_text(json.dumps(made | {"timing": {"seconds": 42.0}}))
+    again = (*arguments, "--fresh", "--dry-run")
+    assert "on small  about 42 s, pixels: 5 of 5 sets stored" in bench(*again).stderr
+    path.write_text(json.dumps(made | {"cache": {"answers": 1}, "timing": {"seconds": 0.0}}))
+    assert "about 2 s" in bench(*again).stderr, "what was taken over says nothing"
