@@ -211,7 +211,7 @@ def test_nodes_without_a_common_folder_are_refused_or_sent_all(bench, tmp_path, 
     alone = subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True)
     if alone.returncode:
         pytest.skip("no mount namespace can be made here")
-    asked = ("-m", "nearest-pixel", "-m", "cosine-threshold", "-m", "whitened-neighbour")
+    asked = ("-m", "nearest-pixel", "-m", "cosine-threshold")
     own = Bench(tmp_path / "own", cards=bench.cards)
     own.folder.mkdir()
     own(*run(own, many(own), *asked, "--threads", "1"))
