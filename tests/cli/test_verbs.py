@@ -125,6 +125,7 @@ def test_a_site_shows_what_was_run_and_again_the_same(bench):
     assert "holds mine.txt" in bench.refused(*arguments)
 
 
+@pytest.mark.slow
 def test_published_records_are_enough_for_a_site(bench):
     bench("run", "-m", "random", "--datasets", bench.phantom(), "-d", "small")
     bench("publish", "--to", "boards")

@@ -36,6 +36,7 @@ QUICK = "patient-lookup"
 pytestmark = pytest.mark.usefixtures("misbehaving")
 
 
+@pytest.mark.slow
 def test_a_method_that_behaves_passes_every_check():
     report = run_checks("good")
     assert outcomes(report) == dict.fromkeys(CHECKS, "passed")
