@@ -6,8 +6,12 @@ import errno
 class BenchError(Exception):
     """Bad input or usage, said in one line that names the file or key and the remedy.
 
-    The command line prints the message without a traceback and exits with code 2.
+    The command line prints the message without a traceback and exits with code 2. What a file puts
+    into the message cannot move the cursor.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class StorageError(BenchError):

@@ -85,9 +85,10 @@ def _read_table(path: Path) -> list[PublishedRun]:
         place = f"{path}, line {line}"
         run = _read_row(row, place)
         if f"{run.edition}-{run.task}" != path.stem:
-            raise BenchError(f"{place}: belongs into {run.edition}-{run.task}.csv; move the row")
+            belongs = short(f"{run.edition}-{run.task}.csv")
+            raise BenchError(f"{place}: belongs into {belongs}; move the row")
         if run.run in runs:
-            raise BenchError(f"{place}: run {run.run} is listed twice; remove one")
+            raise BenchError(f"{place}: run {short(run.run)} is listed twice; remove one")
         runs[run.run] = run
     return list(runs.values())
 

@@ -174,7 +174,7 @@ def test_a_table_of_ones_own_is_read_as_it_stands(tmp_path: Path) -> None:
     [
         ({"team": ""}, "team is empty"),
         ({"task": "detection"}, "membership or attribution"),
-        ({"edition": "2025"}, "belongs into 2025-membership.csv"),
+        ({"edition": "2025"}, "belongs into '2025-membership.csv'"),
         ({"source": "rumour"}, "official or self-reported"),
         ({"accuracy": "60%"}, "accuracy '60%'"),
         ({"accuracy": "1.2"}, "from 0 to 1"),
@@ -206,7 +206,7 @@ def test_a_bad_value_is_named_with_its_file_and_line(
 
 
 def test_a_run_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match=r"line 3: run 7 is listed twice"):
+    with pytest.raises(BenchError, match=r"line 3: run '7' is listed twice"):
         read_published(write_table(tmp_path, ROW, ROW))
 
 
