@@ -20,6 +20,7 @@ from harness.board.wording import (
     finding,
     further_columns,
     headline,
+    names,
     rank_text,
     ranking_rule,
     verdict_lines,
@@ -147,11 +148,15 @@ def _bring(record: Record, published: RecordStore) -> None:
 
 
 def index_line(board: Board) -> str:
-    """Return a board's row of the index, which names who is first and above chance."""
+    """Return a board's row of the index: who is first and detects, with the figure of the best.
+
+    Where none detects, the figure is that of the first row.
+    """
     first = [row for row in board.rows if row.rank == 1]
-    named = ", ".join(row.method for row in first if row in board.detecting)
-    named = named or ("none detects anything" if first else "none ranked")
-    value = figure_text(first[0].metrics[board.official]) if first else ""
+    best = [row for row in first if row in board.detecting]
+    none = "none detects anything" if first else "none ranked"
+    named = names([row.method for row in best]) or none
+    value = figure_text((best or first)[0].metrics[board.official]) if first else ""
     name = _text(board.dataset)
     cells = [f"[{name}]({name}.md)", board.protocol, str(board.budget), _text(named)]
     return "| " + " | ".join([*cells, f"{board.official} {value}"]) + " |"

@@ -314,6 +314,13 @@ def _cut_text(row: Row, metric: str) -> str:
     return f"{figure.value:.3f}"
 
 
+def names(texts: Sequence[str], most: int = 4) -> str:
+    """Return names as a list in words, cut when there are many."""
+    shown = texts if len(texts) <= most + 1 else texts[:most]
+    rest = len(texts) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest else "")
+
+
 def verdict_lines(judged: Sequence[Judged]) -> list[tuple[str, str, str]]:
     """Return run, method and verdict of published runs that methods re-implement."""
     return [

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__
-from harness.board.wording import figure_text
+from harness.board.wording import figure_text, names
 from harness.errors import BenchError
 from harness.site.finding import size
 from harness.site.names import slug
@@ -52,13 +52,6 @@ def assets() -> dict[str, bytes]:
         raise _missing("Plotly") from error
     own = {f"assets/{p.name}": p.read_bytes() for p in sorted((HERE / "static").iterdir())}
     return own | {"assets/plotly.min.js": get_plotlyjs().encode()}
-
-
-def names(texts: list[str], most: int = 4) -> str:
-    """Return names as a list in words, cut when there are many."""
-    shown = texts if len(texts) <= most + 1 else texts[:most]
-    rest = len(texts) - len(shown)
-    return ", ".join(shown) + (f" and {rest} more" if rest else "")
 
 
 def web(address: str | None) -> str | None:
