@@ -39,7 +39,8 @@ def test_the_index_names_nobody_for_sharing_the_first_rank():
     assert "| finds | kappa 0.620" in index_line(board([row("finds", 0.62, 0.39, 0.78), tied]))
     assert "| none detects anything |" in index_line(board([tied]))
     # The highest kappa of the board is not its figure where that method shows no leak.
-    lucky, auc = row("lucky", 0.7, 0.5, 0.8), Figure(value=0.8, low=0.7, high=0.9, n=400, groups=200)
+    auc = Figure(value=0.8, low=0.7, high=0.9, n=400, groups=200)
+    lucky = row("lucky", 0.7, 0.5, 0.8)
     lucky = replace(lucky, metrics=lucky.metrics | {"auc": auc, "auc_null_pool": auc})
     assert "| leak | kappa 0.620" in index_line(board([lucky, row("leak", 0.62, 0.39, 0.78)]))
     assert "| none ranked |" in index_line(board([row("blind", 0.2, 0.1, 0.3, control=True)]))
