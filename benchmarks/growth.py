@@ -23,7 +23,7 @@ from benchmarks.world import ask, own_cache, service
 
 SIZES = (1_000, 3_000, 10_000, 30_000)
 TINY = (50, 150)
-RECORDS = (10, 100, 1_000)
+RECORDS = (10, 100, 1_000, 10_000)
 SEEDS = 10
 REPEATS = 3
 PATIENT = 4  # images of one
