@@ -156,16 +156,17 @@ def finding(board: Board) -> str:
     permuted = board.comparison is not None and board.comparison.draws
     if not ranked or not (permuted or board.task is Task.MEMBERSHIP):
         return "Whether any method is above chance cannot be told."
-    many = f"{len(ranked)} methods" if len(ranked) > 1 else "one method"
+    alone = len(ranked) == 1
     if found:
-        kept = (
-            f"Above chance: {_names(found)} ({len(found)} of {many}, corrected for their number)."
-        )
+        among = f" ({len(found)} of {len(ranked)} methods, corrected for their number)"
+        kept = f"Above chance: {_names(found)}{'' if alone else among}."
         return sentences(kept, luck(board), no_leak(board))
     best = max(ranked, key=lambda row: row.metrics[board.official].value or -1)
     figure = f"{board.official} {figure_text(best.metrics[board.official])}"
+    if alone:
+        return sentences(f"{best.method} is not above chance: {figure}.", luck(board))
     return sentences(
-        f"None of {many} is above chance, corrected for their number.",
+        f"None of {len(ranked)} methods is above chance, corrected for their number.",
         f"The best, {best.method}, has {figure}.",
         luck(board),
     )

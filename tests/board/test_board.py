@@ -6,6 +6,7 @@ import pytest
 
 from harness.board.board import Board, Row
 from harness.board.markdown import index_line
+from harness.board.wording import finding
 from harness.method import Budget, Task
 from harness.running.records import Figure, Status
 
@@ -44,3 +45,9 @@ def test_the_index_names_nobody_for_sharing_the_first_rank():
     lucky = replace(lucky, metrics=lucky.metrics | {"auc": auc, "auc_null_pool": auc})
     assert "| leak | kappa 0.620" in index_line(board([lucky, row("leak", 0.62, 0.39, 0.78)]))
     assert "| none ranked |" in index_line(board([row("blind", 0.2, 0.1, 0.3, control=True)]))
+
+
+def test_a_board_of_one_method_says_so():
+    found = finding(board([row("finds", 0.62, 0.39, 0.78)]))
+    assert found == "Above chance: finds."
+    assert finding(board([row("blind", 0.1, -0.1, 0.3)])).startswith("blind is not above chance: ")
