@@ -28,7 +28,7 @@ class Finding:
     what: str  # how many of how many
     brief: str  # the same in few words
     sure: str  # figures with their intervals, and on how much they stand
-    best: Row | None  # the first ranked row
+    best: Row | None  # the first that detects, or where none does the first that is ranked
 
 
 def find(board: Board) -> Finding:
@@ -49,7 +49,7 @@ def find(board: Board) -> Finding:
     if who:
         what = f"{len(who)} of {len(ranked)} methods {'are' if len(who) > 1 else 'is'} above {bar}."
         brief = f"{len(who)} of {len(ranked)} methods"
-        return Finding(Word.DETECTED, who, what, brief, _sure(board, who[0]), ranked[0])
+        return Finding(Word.DETECTED, who, what, brief, _sure(board, who[0]), who[0])
     what = f"None of {len(ranked)} methods is above {bar}."
     brief = f"none of {len(ranked)} methods"
     return Finding(Word.NOT_DETECTED, (), what, brief, _limit(board, ranked), ranked[0])

@@ -261,6 +261,16 @@ def test_a_board_says_what_it_shows(kappa, word):
     assert find(make_board([made])).word is word
 
 
+def test_the_figure_is_that_of_a_method_which_detects():
+    lucky = record("set", "lucky", 0.8)
+    same = dict.fromkeys(("auc", "auc_null_pool"), figure(0.9, 0.8, 1.0))
+    lucky = lucky.model_copy(update={"metrics": lucky.metrics | same})
+    found = find(make_board([lucky, record("set", "leak", 0.6)]))
+    assert [row.method for row in found.who] == ["leak"]
+    assert found.best is not None
+    assert found.best.method == "leak"
+
+
 def test_attribution_is_told_by_what_lies_above_every_control():
     def made(name, value, *, control=False):
         metrics = {"accuracy": figure(value, value - 0.05, value + 0.05)}
