@@ -92,6 +92,13 @@ def wait_for(what, seconds=120):
     return found
 
 
+def lose_a_node_after(count, bench, nodes):
+    """Kill a node as soon as so many cells have ended."""
+    records = bench.folder / "results/small"
+    wait_for(lambda: len(list(records.glob("*@*.json"))) >= count, 300)
+    nodes.tell("kill")
+
+
 def processes(name):
     """Return the processes that are called so."""
     found = []
@@ -132,6 +139,13 @@ def test_all_methods_give_the_records_of_the_local_engine(bench, nodes, tmp_path
     assert ended_by(bench, "random")["environment"]["engine"] == "ray"
     again = bench(*run(bench, bench.phantom(null=30), "--all", nodes=nodes))
     assert "nothing to do: all 13 cells" in again.stderr
+    hurt = Bench(tmp_path_factory.mktemp("hurt"), cards=bench.cards)
+    process = hurt.start(*run(hurt, hurt.phantom(null=30), "--all", nodes=nodes))
+    lose_a_node_after(2, hurt, nodes)
+    said = process.communicate(timeout=300)[1]
+    nodes.tell("add")
+    assert process.returncode == 0, said
+    assert hurt.records() == here.records()
 
 
 @pytest.mark.slow
@@ -142,9 +156,7 @@ def test_a_node_that_is_lost_takes_no_cell_along(beside, nodes, plugins, tmp_pat
     seeds = [part for seed in range(NAPS) for part in ("--seed", str(seed))]
     asked = run(beside, many(beside), "-m", "naps", "-m", "nearest-pixel", *seeds, nodes=nodes)
     process = beside.start(*asked)
-    records = beside.folder / "results/small"
-    wait_for(lambda: len(list(records.glob("naps*.json"))) >= 2, 300)
-    nodes.tell("kill")
+    lose_a_node_after(2, beside, nodes)
     said = process.communicate(timeout=300)[1]
     nodes.tell("add")
     assert process.returncode == 0, said
