@@ -2,6 +2,8 @@
 
 import errno
 
+LONGEST = 200  # characters of what a library says
+
 
 class BenchError(Exception):
     """Bad input or usage, said in one line that names the file or key and the remedy.
@@ -59,6 +61,12 @@ def describe(error: BaseException) -> str:
     """Return an exception as one line."""
     text = " ".join(printable(str(error)).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def said_by(error: BaseException) -> str:
+    """Return what the exception of a library says, as one line, cut when it is long."""
+    text = " ".join(printable(str(error)).split()) or type(error).__name__
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def printable(text: str) -> str:

@@ -17,7 +17,7 @@ from harness.datasets.entry import PlainName
 from harness.datasets.layouts import find_images
 from harness.datasets.recipe import OptionError, RawSet
 from harness.datasets.unpacking import DAMAGE, unpack_zip
-from harness.errors import BenchError, did_you_mean, short
+from harness.errors import BenchError, did_you_mean, said_by, short
 from harness.files import cache_dir, file_digest, json_digest, shipped
 
 PACKS = "packs"
@@ -63,7 +63,7 @@ class EmbeddedRecipe(BaseModel):
                     raise ValueError(f"its card has {member.file_size} bytes")
                 return _Card.model_validate_json(packed.read(member)).files
         except (OSError, KeyError, *DAMAGE) as error:
-            raise self._flaw(f"is no pack ({' '.join(str(error).split())[:200]})") from error
+            raise self._flaw(f"is no pack ({said_by(error)})") from error
 
     def make(self) -> dict[str, RawSet]:
         """Unpack the folder and decode the images of the data set.

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
-from harness.errors import BenchError
+from harness.errors import BenchError, said_by
 
 MAX_SIDE = 8192  # pixels: a typing error must not ask for more than a memory holds
 
@@ -74,6 +74,6 @@ def parse_image_options(text: str | None, **given: Any) -> ImageOptions:
     try:
         return ImageOptions.model_validate({**yaml.safe_load(text or "{}"), **given})
     except (ValueError, TypeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = said_by(error)
         remedy = "write it as the key image of an entry: '{window: {center: 40, width: 400}}'"
         raise BenchError(f"--image {text!r}: {remedy} ({reason})") from error

@@ -35,7 +35,7 @@ from harness.datasets.medical import (
     read_nifti,
 )
 from harness.datasets.quiet import quiet
-from harness.errors import BenchError
+from harness.errors import BenchError, said_by
 from harness.machine import cores
 
 Track = Callable[[Sequence[Path]], Iterable[Path]]
@@ -75,7 +75,7 @@ def decode(path: Path, size: int | None = None) -> NDArray[np.uint8]:
             f"{path}: has more than {limit} pixels; replace it by a smaller image"
         ) from error
     except Exception as error:  # what Pillow raises for a damaged file depends on the damage
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = said_by(error)
         raise BenchError(
             f"{path}: cannot be decoded as PNG, JPEG or TIFF ({reason}); replace or remove it"
         ) from error

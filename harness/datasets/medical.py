@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from harness.datasets.image_options import ImageOptions, Slices
 from harness.datasets.quiet import quiet
-from harness.errors import BenchError
+from harness.errors import BenchError, said_by
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
@@ -145,7 +145,7 @@ def _reading(path: Path, what: str) -> Iterator[None]:
     except _OutsideRuleError as error:
         raise BenchError(f"{path}: {error}") from error
     except Exception as error:  # what the libraries raise for a damaged file depends on the damage
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = said_by(error)
         raise BenchError(
             f"{path}: cannot be decoded as {what} ({reason}); replace or remove it"
         ) from error

@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from harness.errors import BenchError, short
+from harness.errors import BenchError, said_by, short
 
 Report = Callable[[str, int, int | None], None]  # what is done, bytes so far, of how many
 
@@ -36,6 +36,7 @@ DAMAGE = (  # what reading a damaged archive raises, the header of an array incl
     EOFError,
     OverflowError,
     RuntimeError,
+    SyntaxError,
     ValueError,
 )
 
@@ -113,7 +114,7 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
     except (*DAMAGE, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise  # the disk is in the way
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = said_by(error)
         remedy = "correct 'unpack' or the url"
         raise BenchError(f"{archive}: cannot be unpacked ({reason}); {remedy}") from error
 
