@@ -60,6 +60,7 @@ _TAGS = [  # all that is read of a DICOM file
     "SamplesPerPixel",
     *_ENHANCED,
 ]
+_FRAMES = "holds several frames; save each frame as a file of its own"
 _MAPPING = "'image: {window: {center: C, width: W}}' or 'image: {percentiles: [0.5, 99.5]}'"
 
 
@@ -242,7 +243,7 @@ def _dicom(path: Path) -> "Dataset":
     if kind not in ("MONOCHROME1", "MONOCHROME2"):
         raise _OutsideRuleError(f"is of the kind {kind!a}, not MONOCHROME1 or 2; save it as grey")
     if int(header.get("NumberOfFrames", 1)) > 1 or any(key in header for key in _ENHANCED):
-        raise _OutsideRuleError("holds several frames; save each frame as a file of its own")
+        raise _OutsideRuleError(_FRAMES)
     if "ModalityLUTSequence" in header:
         raise _OutsideRuleError("maps its values by a table; save it with a slope and intercept")
     if header.get("Rows", 0) * header.get("Columns", 0) > MAX_VALUES:
@@ -254,7 +255,7 @@ def _decoded(header: "Dataset") -> NDArray[Any]:
     syntax = header.file_meta.TransferSyntaxUID
     try:
         with quiet():
-            return header.pixel_array
+            pixels = header.pixel_array
     except (NotImplementedError, RuntimeError) as error:
         if not syntax.is_compressed:
             raise
@@ -262,3 +263,6 @@ def _decoded(header: "Dataset") -> NDArray[Any]:
         raise _OutsideRuleError(
             f"is compressed as {syntax.name}, unknown here; {remedy}"
         ) from error
+    if pixels.ndim != 2:  # more data than the header speaks of are more frames to pydicom
+        raise _OutsideRuleError(_FRAMES)
+    return pixels
