@@ -152,6 +152,8 @@ def _flaw(member: zipfile.ZipInfo) -> str | None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not name.isprintable() or set(name) & set("\\:"):
         return "leads out of the folder"
+    if not path.parts and not name.endswith("/"):
+        return "has no name"
     longest = max((len(part.encode()) for part in path.parts), default=0)
     if longest > LONGEST_NAME or len(name.encode()) > LONGEST_PATH:
         return "has too long a name"
