@@ -38,6 +38,42 @@ def best_kappa_threshold(scores: NDArray[Any], used: NDArray[Any]) -> float:
     return -np.inf if best == 0 else float((values[best - 1] + values[best]) / 2)
 
 
+def patient_folds(
+    used: NDArray[Any],
+    groups: NDArray[Any] | None,
+    *,
+    folds: int,
+    seed: int,
+    log: Callable[[str], None],
+) -> list[tuple[Rows, Rows]]:
+    """Return for each fold of patients the images to learn from, and those held out.
+
+    With fewer than two patients of a class nothing can be held out: then all images are both, once,
+    and the log says so.
+
+    Args:
+        used: (N,) 1 for used, 0 for not used; all alike where there is one class only.
+        groups: (N,) the patient of each image; ``None`` counts every image as a patient.
+        folds: at most so many; fewer where a class has fewer patients.
+        seed: of the division into folds.
+        log: told when there were too few patients.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    rows = np.arange(len(used))
+    patients = rows if groups is None else np.asarray(groups)
+    classes = np.unique(used)
+    smallest = min(len(np.unique(patients[np.asarray(used) == label])) for label in classes)
+    divided = []
+    if smallest > 1:
+        splitter = StratifiedGroupKFold(min(folds, smallest), shuffle=True, random_state=seed)
+        divided = list(splitter.split(rows, used, patients))
+    if not divided or any(len(np.unique(used[learnt])) < len(classes) for learnt, _ in divided):
+        log("too few patients to hold any out: all are judged by what was learnt from themselves")
+        return [(rows, rows)]
+    return divided
+
+
 def out_of_fold(
     used: NDArray[Any],
     groups: NDArray[Any] | None,
@@ -47,33 +83,18 @@ def out_of_fold(
     seed: int,
     log: Callable[[str], None],
 ) -> NDArray[np.float64]:
-    """Return scores of labelled images, each by what was learnt from the patients of other folds.
-
-    With fewer than two patients of a class nothing can be held out: then all images are scored by
-    what was learnt from themselves, and the log says so.
+    """Return (N,) scores of labelled images, each by what was learnt from other folds' patients.
 
     Args:
         used: (N,) 1 for used, 0 for not used.
         groups: (N,) the patient of each image; ``None`` counts every image as a patient.
         score_of: learns from the first rows, returns scores of the second.
-        folds: at most so many; fewer where a class has fewer patients.
+        folds: as in :func:`patient_folds`, which also says what too few patients mean.
         seed: of the division into folds.
         log: told when there were too few patients.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    rows = np.arange(len(used))
-    patients = rows if groups is None else np.asarray(groups)
-    smallest = min(len(np.unique(patients[np.asarray(used) == label])) for label in (0, 1))
-    divided = []
-    if smallest > 1:
-        splitter = StratifiedGroupKFold(min(folds, smallest), shuffle=True, random_state=seed)
-        divided = list(splitter.split(rows, used, patients))
-    if not divided or any(len(np.unique(used[learnt])) < 2 for learnt, _ in divided):
-        log("too few patients to hold any out: the threshold is learnt on scores of its own images")
-        return np.asarray(score_of(rows, rows), np.float64)
     scores = np.empty(len(used))
-    for learnt, held in divided:
+    for learnt, held in patient_folds(used, groups, folds=folds, seed=seed, log=log):
         scores[held] = score_of(learnt, held)
     return scores
 

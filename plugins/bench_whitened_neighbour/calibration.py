@@ -8,7 +8,7 @@ the calibrated attacks of GAN-Leaks, Chen et al., CCS 2020, but image by image).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from bench_whitened_neighbour.whitening import Rows
 from harness.method import Tools
-from harness.thresholds import Rows as Places
 
 Scores = NDArray[np.floating[Any]]  # (N,)
 
@@ -53,17 +52,6 @@ class Calibration:
         best, _ = self._tools.neighbours(asked, self._pool, "dot", min(nearest, len(self._pool)))
         closeness: Scores = best.mean(1)
         return closeness
-
-
-def divided(patients: NDArray[Any], folds: int, seed: int) -> Iterator[tuple[Places, Places]]:
-    """Yield the images of all patients but those of a fold, and of those, for every fold."""
-    from sklearn.model_selection import KFold
-
-    everyone = np.unique(patients)
-    folder = KFold(min(folds, len(everyone)), shuffle=True, random_state=seed)
-    for _, held in folder.split(everyone):
-        inside = np.isin(patients, everyone[held])
-        yield np.flatnonzero(~inside), np.flatnonzero(inside)
 
 
 def conformal_threshold(scores: Scores, patients: NDArray[Any], false_alarms: float) -> float:

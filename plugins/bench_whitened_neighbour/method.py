@@ -2,13 +2,15 @@
 
 An image and its copy differ by an error that is smaller than the spread of images, and falls less
 fast towards fine detail. Then the likelihood ratio of copy and stranger grows with x'S^(-1/2)g, S
-being the covariance of the pool. The README derives it, and says how each default was chosen.
+being the covariance of the pool. Where a generator mixes images instead, several generated ones
+explain a used image together. The README derives both, and says how each default was chosen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +20,12 @@ from bench_whitened_neighbour.calibration import (
     Scores,
     best_by_auc,
     conformal_threshold,
-    divided,
 )
+from bench_whitened_neighbour.span import explained
 from bench_whitened_neighbour.whitening import PoolModel, Rows
 from harness.method import (
     Access,
     Field,
-    ImageSet,
     Method,
     Prediction,
     Questions,
@@ -35,11 +36,21 @@ from harness.method import (
 )
 from harness.plugins import hookimpl
 from harness.thresholds import Rows as Places
-from harness.thresholds import best_kappa_threshold, out_of_fold
+from harness.thresholds import best_kappa_threshold, patient_folds
+
+Folds = Sequence[tuple[Places, Places]]  # rows to learn from, rows held out
+
+
+class Seen(NamedTuple):
+    """Images as a model of the pool sees them."""
+
+    pool: Rows
+    known: Rows  # reals of the training part
+    asked: Rows
 
 
 class _Neighbours(Method):
-    """What the versions have in common: the model of the pool, and matches."""
+    """What the versions have in common: matches and spans, relative to unused reals."""
 
     task = Task.MEMBERSHIP
     reference = Reference(paper="fingerprint-bench, a method of its own; see its README")
@@ -47,23 +58,57 @@ class _Neighbours(Method):
     side: int = Field(32, ge=2, description="pixels that images are brought to, each way")
     power: float = Field(0.5, ge=0, le=1, description="how far the pool whitens; 1: wholly")
     nearest: int = Field(3, ge=1, description="how many best matches are averaged")
-    relative: bool = Field(True, description="matches are relative to those of reals not used")
+    span: int = Field(
+        10, ge=0, description="how many images explain one together; 0: matches alone count"
+    )
+    relative: bool = Field(True, description="both are relative to those of reals not used")
     folds: int = Field(5, ge=2, description="folds of patients behind the threshold")
 
     def fit(self, training: Training, tools: Tools) -> None:
         """Keep the training part; the pools of both parts come from one generator."""
         self._training = training
 
-    def _pools(self, questions: Questions) -> tuple[ImageSet, ImageSet]:
-        return self._training.generated, questions.generated
+    def _model(self, questions: Questions) -> PoolModel:
+        return PoolModel((self._training.generated, questions.generated), self.side)
 
-    def _closeness(self, pool: Rows, references: Rows, asked: Rows, tools: Tools) -> Scores:
-        calibration = Calibration(pool, references if self.relative else None, tools)
-        return calibration.closeness(asked, self.nearest)
+    def _seen(self, model: PoolModel, power: float, known: Rows, questions: Questions) -> Seen:
+        pools = self._training.generated, questions.generated
+        pool = np.concatenate([model(images, power) for images in pools])
+        return Seen(pool, known, model(questions.unknown, power))
+
+    def _scores(
+        self, seen: Seen, used: NDArray[Any], folds: Folds, tools: Tools
+    ) -> tuple[Scores, Scores]:
+        """Return the scores of known reals, each out of its fold, and of those asked about.
+
+        An image that is asked about is judged in every fold, so that it meets as many unused reals
+        as the known ones do, and its mean counts. Matches and spans weigh alike: each is divided by
+        how far it spreads among the unused reals.
+        """
+        held_out, outside = np.empty((len(seen.known), 2)), np.zeros((len(seen.asked), 2))
+        for learnt, held in folds:
+            unused = seen.known[learnt[used[learnt] == 0]]
+            images = np.concatenate([seen.known[held], seen.asked])
+            found = self._evidence(seen.pool, unused, images, tools)
+            held_out[held] = found[: len(held)]
+            outside += found[len(held) :] / len(folds)
+        spread = held_out[used == 0].std(0)
+        weights = 1 / np.where(spread > 0, spread, 1)
+        return held_out @ weights, outside @ weights
+
+    def _evidence(
+        self, pool: Rows, unused: Rows, images: Rows, tools: Tools
+    ) -> NDArray[np.float64]:
+        """Return (N, 2): the best matches of images, and how much of them the pool explains."""
+        calibration = Calibration(pool, unused if self.relative else None, tools)
+        spans = explained(images, pool, self.span, tools)
+        if self.relative:
+            spans -= explained(images, unused, self.span, tools)
+        return np.column_stack([calibration.closeness(images, self.nearest), spans])
 
 
 class WhitenedNeighbour(_Neighbours):
-    """Nearest generated images after half a whitening by the pool; threshold by training reals."""
+    """Matches and spans after half a whitening by the pool; threshold by training reals."""
 
     name = "whitened-neighbour"
     access = frozenset({Access.POOL, Access.LABELS})
@@ -73,42 +118,32 @@ class WhitenedNeighbour(_Neighbours):
     )
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
-        """Score by the best matches in either pool; power and threshold by nested folds."""
+        """Score by the images of either pool; power and threshold by nested folds."""
         reals, labels = self._training.reals, self._training.reals.labels
-        pools = self._pools(questions)
-        model = PoolModel(pools, self.side)
-        powers = self.power, *self.rivals
-        seen = [np.concatenate([model(pool, power) for pool in pools]) for power in powers]
-        known = [reals.gather(partial(model, power=power)) for power in powers]
+        model = self._model(questions)
+        folds = patient_folds(
+            labels, reals.groups, folds=self.folds, seed=tools.seed, log=tools.log
+        )
 
-        def held_out(score_of: Callable[[Places, Places], Scores]) -> NDArray[np.float64]:
-            return out_of_fold(
-                labels, reals.groups, score_of, folds=self.folds, seed=tools.seed, log=tools.log
-            )
+        def scored(power: float) -> tuple[Scores, Scores]:
+            known = reals.gather(partial(model, power=power))
+            seen = self._seen(model, power, known, questions)
+            return self._scores(seen, labels, folds, tools)
 
-        def closeness(which: int, learnt: Places, asked: Rows) -> Scores:
-            unused = learnt[labels[learnt] == 0]
-            return self._closeness(seen[which], known[which][unused], asked, tools)
-
-        def rival(which: int) -> NDArray[np.float64]:
-            return held_out(lambda learnt, held: closeness(which, learnt, known[which][held]))
-
-        scores = [rival(which) for which in range(len(powers))]
+        rivals = [scored(power) for power in (self.power, *self.rivals)]
 
         def chosen(rows: Places) -> int:
-            return best_by_auc([one[rows] for one in scores], labels[rows])
+            return best_by_auc([known[rows] for known, _ in rivals], labels[rows])
 
-        threshold = best_kappa_threshold(
-            held_out(lambda learnt, held: scores[chosen(learnt)][held]), labels
-        )
-        everyone = np.arange(len(reals))
-        which = chosen(everyone)
-        own = closeness(which, everyone, model(questions.unknown, powers[which]))
-        return Prediction(own, (own > threshold).astype(int))
+        held_out = np.empty(len(labels))
+        for learnt, held in folds:
+            held_out[held] = rivals[chosen(learnt)][0][held]
+        _, asked = rivals[chosen(np.arange(len(labels)))]
+        return Prediction(asked, (asked > best_kappa_threshold(held_out, labels)).astype(int))
 
 
 class LabelFree(_Neighbours):
-    """Nearest generated images after whitening by the pool, by reals known not to be used alone."""
+    """Matches and spans after half a whitening by the pool, by reals known not to be used alone."""
 
     name = "whitened-neighbour-label-free"
     access = frozenset({Access.POOL, Access.REFERENCE})
@@ -119,22 +154,18 @@ class LabelFree(_Neighbours):
     )
 
     def score(self, questions: Questions, tools: Tools) -> Prediction:
-        """Score by the best matches in either pool; threshold by conformal prediction."""
+        """Score by the images of either pool; threshold by conformal prediction."""
         reference = self._training.reference
-        pools = self._pools(questions)
-        model = PoolModel(pools, self.side)
-        pool = np.concatenate([model(images, self.power) for images in pools])
-        known = model(reference, self.power)
-        patients = np.arange(len(known)) if reference.groups is None else reference.groups
-        own = self._closeness(pool, known, model(questions.unknown, self.power), tools)
-        threshold = np.inf
-        if len(np.unique(patients)) > 1:
-            held_out = np.empty(len(known))
-            for learnt, held in divided(patients, self.folds, tools.seed):
-                held_out[held] = self._closeness(pool, known[learnt], known[held], tools)
-            threshold = conformal_threshold(held_out, patients, self.false_alarms)
-        else:
+        model = self._model(questions)
+        seen = self._seen(model, self.power, model(reference, self.power), questions)
+        unused = np.zeros(len(reference), int)
+        patients = np.arange(len(reference)) if reference.groups is None else reference.groups
+        folds = patient_folds(unused, patients, folds=self.folds, seed=tools.seed, log=tools.log)
+        held_out, own = self._scores(seen, unused, folds, tools)
+        threshold = conformal_threshold(held_out, patients, self.false_alarms)
+        if len(np.unique(patients)) < 2:
             tools.log("one patient alone tells no rate of false alarms: no image is called used")
+            threshold = np.inf
         return Prediction(own, (own > threshold).astype(int))
 
 

@@ -2,10 +2,13 @@ import numpy as np
 import pytest
 from scipy.integrate import trapezoid
 from scipy.stats import beta, betabinom, norm
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import DotProduct
 from sklearn.metrics import roc_auc_score
 
 from bench_whitened_neighbour.calibration import best_by_auc, conformal_threshold
 from bench_whitened_neighbour.method import LabelFree, WhitenedNeighbour
+from bench_whitened_neighbour.span import explained
 from harness.method import ImageSet, Questions, Training
 from harness.testing import check_method
 from support import InProcessTools, leaky_case
@@ -73,6 +76,21 @@ def test_a_faint_copy_is_found_below_what_all_images_share():
     assert found(power=0, rivals=()) < 0.9
 
 
+@pytest.mark.parametrize("nearest", [1, 4, 9])
+def test_what_is_explained_is_how_far_a_gaussian_process_is_narrowed(nearest):
+    draws = np.random.default_rng(2)
+    images, others = (
+        rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        for rows in (draws.normal(size=(n, 12)).astype(np.float32) for n in (300, 9))
+    )
+    shares = explained(images, others, nearest, InProcessTools())
+    for image, share in zip(images[::29], shares[::29], strict=True):
+        chosen = others[np.argsort(-(others @ image))[:nearest]]
+        process = GaussianProcessRegressor(DotProduct(0, "fixed"), alpha=1, optimizer=None)
+        _, sd = process.fit(chosen, np.zeros(nearest)).predict(image[None], return_std=True)
+        assert share == pytest.approx(1 - sd[0] ** 2, abs=1e-5)
+
+
 @pytest.mark.parametrize("generated", [2, 3])
 def test_tiny_pools_are_survived(generated):
     training, asked, _ = leaky_case()
@@ -125,10 +143,15 @@ def test_gaussian_images_are_told_as_well_as_theory_has_it(made, correlation):
             "generated": images(copies, "questions.generated"),
         }
     )
-    scores = answer(training, questions, made, side=side, power=1.0, nearest=1).scores
-    found = roc_auc_score(np.repeat([1, 0], count), scores)
+
+    def auc(**changes):
+        scores = answer(training, questions, made, side=side, power=1.0, **changes).scores
+        return roc_auc_score(np.repeat([1, 0], count), scores)
+
+    found = auc(nearest=1, span=0)
     error = np.sqrt(found * (1 - found) / count)
     assert abs(found - theory(side**2, correlation, 2000 + count)) < 3 * error
+    assert auc() > found - 3 * error  # spans have little to say where each copy is one image
 
 
 def test_without_used_images_copies_are_found_and_false_alarms_kept():
