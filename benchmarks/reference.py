@@ -40,6 +40,7 @@ PARTS = (  # what the ablation takes away or changes
     "nearest=1",
     "nearest=10",
     "side=16",
+    "side=64",
     "power=0",
     "power=0.25",
     "power=0.75",
