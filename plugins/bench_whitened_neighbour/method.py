@@ -72,9 +72,7 @@ class _Neighbours(Method):
         return PoolModel((self._training.generated, questions.generated), self.side)
 
     def _seen(self, model: PoolModel, power: float, known: Rows, questions: Questions) -> Seen:
-        pools = self._training.generated, questions.generated
-        pool = np.concatenate([model(images, power) for images in pools])
-        return Seen(pool, known, model(questions.unknown, power))
+        return Seen(model.of_pool(power), known, model(questions.unknown, power))
 
     def _scores(
         self, seen: Seen, used: NDArray[Any], folds: Folds, tools: Tools
@@ -85,26 +83,23 @@ class _Neighbours(Method):
         as the known ones do, and its mean counts. Matches and spans weigh alike: each is divided by
         how far it spreads among the unused reals.
         """
-        held_out, outside = np.empty((len(seen.known), 2)), np.zeros((len(seen.asked), 2))
+        images = np.concatenate([seen.known, seen.asked])
+        by_pool = explained(images, seen.pool, self.span, tools)
+        outside = np.arange(len(seen.known), len(images))
+        held_out, others = np.empty((len(seen.known), 2)), np.zeros((len(seen.asked), 2))
         for learnt, held in folds:
             unused = seen.known[learnt[used[learnt] == 0]]
-            images = np.concatenate([seen.known[held], seen.asked])
-            found = self._evidence(seen.pool, unused, images, tools)
+            rows = np.concatenate([held, outside])
+            calibration = Calibration(seen.pool, unused if self.relative else None, tools)
+            matches, spans = calibration.closeness(images[rows], self.nearest), by_pool[rows]
+            if self.relative:
+                spans -= explained(images[rows], unused, self.span, tools)
+            found = np.column_stack([matches, spans])
             held_out[held] = found[: len(held)]
-            outside += found[len(held) :] / len(folds)
+            others += found[len(held) :] / len(folds)
         spread = held_out[used == 0].std(0)
         weights = 1 / np.where(spread > 0, spread, 1)
-        return held_out @ weights, outside @ weights
-
-    def _evidence(
-        self, pool: Rows, unused: Rows, images: Rows, tools: Tools
-    ) -> NDArray[np.float64]:
-        """Return (N, 2): the best matches of images, and how much of them the pool explains."""
-        calibration = Calibration(pool, unused if self.relative else None, tools)
-        spans = explained(images, pool, self.span, tools)
-        if self.relative:
-            spans -= explained(images, unused, self.span, tools)
-        return np.column_stack([calibration.closeness(images, self.nearest), spans])
+        return held_out @ weights, others @ weights
 
 
 class WhitenedNeighbour(_Neighbours):

@@ -26,11 +26,11 @@ class PoolModel:
         from sklearn.covariance import ledoit_wolf
 
         self._side = side
-        rows = np.concatenate([self._rows(images) for images in pool])
-        covariance, _ = ledoit_wolf(rows.astype(np.float64))
+        self._pool = np.concatenate([self._rows(images) for images in pool])
+        covariance, _ = ledoit_wolf(self._pool.astype(np.float64))
         values, self._axes = np.linalg.eigh(covariance)
         self._values = values.clip(max(values[-1] / CONDITION, np.finfo(np.float32).eps ** 2))
-        self._mean = rows.mean(0)
+        self._mean = self._pool.mean(0)
 
     def __call__(self, images: ImageSet, power: float) -> Rows:
         """Return, (N, side * side), where images point from the pool's mean; nought for itself.
@@ -40,7 +40,14 @@ class PoolModel:
             power: of the inverse of the covariance that scales a product of two images: 0 compares
                 them as they are, 1 whitens.
         """
-        scaled = (self._rows(images) - self._mean) @ (self._axes * self._values ** (-power / 2))
+        return self._directions(self._rows(images), power)
+
+    def of_pool(self, power: float) -> Rows:
+        """Return the same of the images that it was learnt from, in their order."""
+        return self._directions(self._pool, power)
+
+    def _directions(self, rows: Rows, power: float) -> Rows:
+        scaled = (rows - self._mean) @ (self._axes * self._values ** (-power / 2))
         lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
         pointed = np.divide(scaled, lengths, out=np.zeros_like(scaled), where=lengths > 0)
         return np.asarray(pointed, np.float32)
