@@ -5,7 +5,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from harness.method import ImageSet, Labelled
-from harness.thresholds import best_kappa_threshold, judged_by_reference, out_of_fold
+from harness.thresholds import (
+    best_kappa_threshold,
+    judged_by_reference,
+    out_of_fold,
+    patient_folds,
+)
 from support import InProcessTools
 
 
@@ -80,3 +85,11 @@ def test_reals_are_judged_by_a_reference_of_other_patients_that_were_not_used():
     assert last.tolist() == asked.tolist()
     assert found.scores.tolist() == [2, 1, 2]
     assert found.labels.tolist() == [1, 1, 1]  # above the middle between 0 and 1
+
+
+def test_folds_of_one_class_keep_patients_apart():
+    patients = np.repeat(np.arange(7), 3)
+    folds = patient_folds(np.zeros(21, int), patients, folds=5, seed=0, log=pytest.fail)
+    assert sorted(np.concatenate([held for _, held in folds])) == list(range(21))
+    for learnt, held in folds:
+        assert set(patients[learnt]).isdisjoint(patients[held])
