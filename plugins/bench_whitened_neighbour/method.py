@@ -2,8 +2,8 @@
 
 An image and its copy differ by an error that is smaller than the spread of images, and falls less
 fast towards fine detail. Then the likelihood ratio of copy and stranger grows with x'S^(-1/2)g, S
-being the covariance of the pool. Where a generator mixes images instead, several generated ones
-explain a used image together. The README derives both, and says how each default was chosen.
+being the covariance of the pool. Beside such matches it counts how much more of an image the pool
+explains than unused reals do. The README derives it, and says how each default was chosen.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How much of an image its nearest ones explain together.
 
-A generator can mix the images that it learnt from. Then none of its images is near to any of them,
-but several together are.
+Of several that are nearly alike each adds little, and of one that is a copy nothing is taken away,
+as a mean over the nearest would.
 """
 
 from __future__ import annotations
