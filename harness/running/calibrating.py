@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def calibrate(
     held = _begun(cell, path)
     wanted = list(design.trials())
     known = {(t.fidelity, t.share, t.draw): t for t in held.tried}
-    made: set[str] = set()
+    made: dict[str, float] = {}
     what = f"{cell.card.name} on {cell.dataset.entry.name}"
     todo = [trial for trial in wanted if trial not in known]
     try:
@@ -63,7 +64,9 @@ def calibrate(
             known[trial] = _try(cell, engine, trial, made)
             write_json(path, _holding(held, known.values()).model_dump(mode="json"))
     finally:
-        _forget(made - {set_digest(packed.digests) for packed in cell.dataset.sets.values()})
+        for packed in cell.dataset.sets.values():
+            made.pop(set_digest(packed.digests), None)
+        _forget(made)
     concluded = _holding(held, (known[trial] for trial in wanted)).concluded()
     write_json(path, concluded.model_dump(mode="json"))
     tell(what, len(wanted), len(wanted))
@@ -92,7 +95,7 @@ def _holding(held: Calibration, tried: Iterable[Tried]) -> Calibration:
 
 
 def _try(
-    cell: Cell, engine: LocalEngine, trial: tuple[str | None, float, int], made: set[str]
+    cell: Cell, engine: LocalEngine, trial: tuple[str | None, float, int], made: dict[str, float]
 ) -> Tried:
     fidelity, share, draw = trial
     kind = FIDELITIES[fidelity] if fidelity else Fidelity()
@@ -100,7 +103,7 @@ def _try(
         drawn = redraw(cell.dataset, draw, share, kind, folder)
         z = _asked(cell, engine, drawn, draw)
     sets = (*drawn.case.training.values(), *drawn.case.questions.values())
-    made.update(set_digest(images.digests) for images in sets)
+    made.update((set_digest(images.digests), time.time()) for images in sets)
     return Tried(fidelity=fidelity, share=share, draw=draw, z=z)
 
 
@@ -123,8 +126,14 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _forget(made: set[str]) -> None:
-    """Remove the features of redrawn sets, which nobody asks for again."""
-    for digest in made:
+def _forget(made: Mapping[str, float]) -> None:
+    """Remove the features of redrawn sets, which nobody asks for again.
+
+    Another calibration on the same data may be reading them: what was handed out after the time at
+    which this one was done with a set is left to the other one.
+    """
+    for digest, done in made.items():
         for path in (cache_dir() / "features").glob(f"*/{digest}.safetensors"):
-            path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime <= done:
+                    path.unlink()

@@ -1,6 +1,8 @@
 """A method is calibrated on redrawn data: it detects what is planted, resumes, and is found."""
 
 import json
+import os
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +12,8 @@ from harness.datasets.cases import Protocol
 from harness.datasets.catalogue import Catalogue
 from harness.datasets.dataset import open_dataset
 from harness.errors import BenchError
+from harness.features.store import set_digest
+from harness.files import cache_dir
 from harness.forge.builtin import bench_recipes
 from harness.method import Budget
 from harness.running.calibrating import calibrate
@@ -105,6 +109,25 @@ def test_more_draws_keep_those_that_were_made(cell, tmp_path):
     more = calibrate(cell, replace(DESIGN, blanks=5), engine, tmp_path, ignored)
     assert engine.asked == 2
     assert more.false_alarms.n == 5
+
+
+@pytest.mark.parametrize("another_reads", [False, True])
+def test_features_of_redrawn_sets_go_unless_another_uses_them(cell, tmp_path, another_reads):
+    class Keeper(Finder):
+        def run(self, cell, case, progress):
+            used = time.time() + (60 if another_reads else -1)
+            for part in (*case.training.values(), *case.questions.values()):
+                path = features / f"{set_digest(part.digests)}.safetensors"
+                path.write_bytes(b"rows")
+                os.utime(path, (used, used))
+            return super().run(cell, case, progress)
+
+    features = cache_dir() / "features" / "pixels"
+    features.mkdir(parents=True, exist_ok=True)
+    calibrate(cell, DESIGN, Keeper(), tmp_path, ignored)
+    lasting = {set_digest(packed.digests) for packed in cell.dataset.sets.values()}
+    redrawn = {path.stem for path in features.iterdir()} - lasting
+    assert bool(redrawn) == another_reads
 
 
 def test_the_file_holds_neither_truth_nor_answers_and_is_published(cell, tmp_path):
