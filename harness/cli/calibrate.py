@@ -18,6 +18,15 @@ from harness.cli.options import (
     open_catalogue,
     open_results,
 )
+from harness.cli.run import (
+    Everything,
+    Headline,
+    Method,
+    choose_methods,
+    make_cells,
+    read_settings,
+    read_weights,
+)
 from harness.vocabulary import Budget
 
 if TYPE_CHECKING:
@@ -28,7 +37,8 @@ WHERE = "phantom-null"
 
 def calibrate(
     context: typer.Context,
-    method: Annotated[list[str], typer.Option("-m", "--method", help="May be repeated.")],
+    everything: Everything = False,
+    method: Method = None,
     dataset: Annotated[
         str,
         typer.Option(
@@ -42,6 +52,13 @@ def calibrate(
     ] = None,
     draws: Annotated[int, typer.Option(help="Redrawn data sets with copies.")] = 6,
     blanks: Annotated[int, typer.Option(help="Redrawn data sets without copies.")] = 20,
+    screen: Annotated[
+        bool,
+        typer.Option(
+            "--screen", help="Leave methods that detect nothing in 3 at the largest share."
+        ),
+    ] = False,
+    headline: Headline = False,
     budget: BudgetOption = Budget.DEMO,
     weights: WeightFiles = None,
     device: Device = "auto",
@@ -61,30 +78,42 @@ def calibrate(
     Examples:
       bench calibrate -m nearest-pixel
       bench calibrate -m nearest-pixel -d my-ct --draws 10 --blanks 60
+      bench calibrate --all --screen -d my-ct
     """
     from harness.cli.reporting import make_talker
-    from harness.cli.run import choose_methods, make_cells, read_settings, read_weights
     from harness.cli.steps import Steps
-    from harness.running.calibrating import calibrate as carry_out
+    from harness.running.calibrating import Calibrator, TrialError
     from harness.running.calibration import Design
     from harness.running.local import LocalEngine
 
     design = Design(draws=draws, blanks=blanks, **({"shares": tuple(share)} if share else {}))
-    chosen, _ = choose_methods(False, method, headline=False)
+    chosen, _ = choose_methods(everything, method or [], headline)
     catalogue, trusted = open_catalogue(context, datasets)
     opened = make_talker(as_json=as_json).open_dataset(catalogue.get(dataset), trusted.recipes())
     cells = make_cells(chosen, [opened], {}, budget, "official", [0], precision)
     settings = read_settings(device, precision, threads, read_weights(weights or []))
     folder = open_results(results).root / opened.entry.name
-    found = []
-    with Steps("trial") as steps, LocalEngine(settings) as engine:
+    found, failed = [], False
+    with (
+        Steps("trial") as steps,
+        LocalEngine(settings) as engine,
+        Calibrator(engine, folder, steps.tell) as calibrator,
+    ):
         engine.warm_up(cells)
         for cell in cells:
-            found.append(carry_out(cell, design, engine, folder, steps.tell))
+            try:
+                held = calibrator.calibrate(cell, design, screen=screen)
+            except TrialError as error:
+                failed = True
+                steps.say(f"Error: {error}")
+            else:
+                found.append(held)
     if as_json:
         typer.echo(json.dumps([held.model_dump(mode="json") for held in found], indent=1))
-    else:
+    elif found:
         _print(found)
+    if failed:
+        raise typer.Exit(1)
 
 
 def _print(found: list[Calibration]) -> None:

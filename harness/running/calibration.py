@@ -24,6 +24,7 @@ FIDELITIES = {  # as of phantom-planted, and what hardly shows the noise of the 
     CLOSE: Fidelity(blur=0.6, noise=6.0, gain=0.05),
     "coarse": Fidelity(blur=1.5, noise=15.0, gain=0.1),
 }
+SCREENED = 3  # draws, and as many blanks, of a first look at the largest share
 FORM = 1  # raised when a trial would come out otherwise
 
 
@@ -57,6 +58,11 @@ class Design:
                     for share in sorted(set(self.shares)):
                         yield fidelity, share, draw
 
+    def screen(self) -> Design:
+        """Return the part of it that looks at the largest share alone, in the first draws."""
+        draws, blanks = min(self.draws, SCREENED), min(self.blanks, SCREENED)
+        return Design((max(self.shares),), draws, blanks)
+
 
 class Tried(BaseModel):
     """What came of one trial."""
@@ -67,6 +73,11 @@ class Tried(BaseModel):
     share: float
     draw: int
     z: float
+
+    @property
+    def detects(self) -> bool:
+        """Whether copies were planted and the method is above chance."""
+        return self.fidelity is not None and Trial(self.share, self.draw, self.z).detects
 
 
 class Calibration(BaseModel):

@@ -16,7 +16,7 @@ from harness.features.store import set_digest
 from harness.files import cache_dir
 from harness.forge.builtin import bench_recipes
 from harness.method import Budget
-from harness.running.calibrating import calibrate
+from harness.running.calibrating import Calibrator
 from harness.running.calibration import (
     Design,
     bring_calibrations,
@@ -26,7 +26,7 @@ from harness.running.calibration import (
 from harness.running.engine import Answer
 from harness.running.plan import Cell
 from harness.running.records import Status
-from support import Bench
+from support import Bench, method_source
 from world import card
 
 DESIGN = Design(shares=(0.5, 1.0), draws=2, blanks=3)
@@ -71,6 +71,11 @@ def ignored(*_):
     pass
 
 
+def calibrate(cell, design, engine, folder, tell, **options):
+    with Calibrator(engine, folder, tell) as calibrator:
+        return calibrator.calibrate(cell, design, **options)
+
+
 def test_what_finds_copies_detects_them_and_not_what_is_not_there(cell, tmp_path):
     engine, told = Finder(), []
     found = calibrate(cell, DESIGN, engine, tmp_path, lambda *step: told.append(step))
@@ -109,6 +114,35 @@ def test_more_draws_keep_those_that_were_made(cell, tmp_path):
     more = calibrate(cell, replace(DESIGN, blanks=5), engine, tmp_path, ignored)
     assert engine.asked == 2
     assert more.false_alarms.n == 5
+
+
+class Blind(Finder):
+    """Stands for an engine whose method knows nothing."""
+
+    def run(self, cell, case, progress):
+        self.asked += 1
+        rng = np.random.default_rng(self.asked)
+        return Answer(Status.OK, scores=rng.normal(size=len(case.asked)))
+
+
+def test_screening_leaves_what_detects_nothing_and_goes_on_with_the_others(cell, tmp_path):
+    blind, finder = Blind(), Finder()
+    design = replace(DESIGN, draws=4, blanks=4)
+    left = calibrate(cell, design, blind, tmp_path / "blind", ignored, screen=True)
+    assert blind.asked == 3 + 3 * 2, "three blanks, three draws of the largest share"
+    assert {t.share for t in left.tried} == {0.0, 1.0}
+    assert left.limits["close"].value is None
+    found = calibrate(cell, design, finder, tmp_path / "finder", ignored, screen=True)
+    assert finder.asked == 4 + 4 * 4
+    assert found == calibrate(cell, design, Finder(), tmp_path / "whole", ignored)
+
+
+def test_screening_forgets_no_trial_of_a_whole_calibration(cell, tmp_path):
+    design = replace(DESIGN, draws=4, blanks=4)
+    whole = calibrate(cell, design, Blind(), tmp_path, ignored)
+    engine = Blind()
+    assert calibrate(cell, design, engine, tmp_path, ignored, screen=True) == whole
+    assert engine.asked == 0
 
 
 @pytest.mark.parametrize("another_reads", [False, True])
@@ -154,3 +188,14 @@ def test_the_board_of_the_data_shows_the_limit(bench):
     assert "| LoD |" in (bench.folder / "boards" / "small.md").read_text()
     page = (bench.folder / "pages" / "methods" / "nearest-pixel.html").read_text()
     assert "Limit of detection" in page
+
+
+def test_of_several_methods_one_that_fails_does_not_stop_the_others(bench):
+    bench.plugin("falls", method_source("falls", "raise ValueError('no')"))
+    chosen = ("-m", "falls", "-m", "constant", "--screen")
+    data = ("--datasets", bench.phantom(share=0, null=60), "-d", "small", "--share", "1")
+    done = bench("calibrate", *chosen, *data, "--draws", "2", "--blanks", "2", code=1)
+    assert "Error: falls failed on redrawn small: ValueError: no" in done.stderr
+    assert "screening constant on small: 6 of 6 trials" in done.stderr
+    assert "constant" in done.stdout
+    assert "either --all or -m METHOD" in bench.refused("calibrate", *data)
