@@ -121,19 +121,22 @@ def _print(found: list[Calibration]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from harness.board.wording import limit_text, share_text
+    from harness.board.wording import limit_text
     from harness.running.calibration import FIDELITIES
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for title in ("method", "false alarms", *(f"limit, {name} copies" for name in FIDELITIES)):
-        table.add_column(title)
+    table.add_column("method", overflow="fold")
+    for title in ("false alarms", *(f"limit, {name} copies" for name in FIDELITIES)):
+        table.add_column(title, no_wrap=True)
     for held in found:
         limits = [limit_text(held.limits[name]) for name in FIDELITIES]
-        table.add_row(held.method, share_text(held.false_alarms), *limits)
+        blanks = held.trials(None)
+        alarms = f"{sum(trial.detects for trial in blanks)} of {len(blanks)}"
+        table.add_row(held.method, alarms, *limits)
     console = Console(highlight=False)
     console.print(table)
     console.print(
         "Limit: share of the members at which 95 % of data sets like these are detected, at 5 % "
-        "false alarms [95 % interval over redrawn data].",
+        "false alarms [95 % interval over redrawn data]. False alarms: of data sets without copies.",
         style="dim",
     )
