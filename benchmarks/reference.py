@@ -1,9 +1,10 @@
 """How good the reference method is: ``python -m benchmarks.reference``.
 
 ``table DATASET...`` compares it with every other row that was run on a data set, paired and
-corrected. ``ablation DATASET...`` takes parts of its version
-without labels away. ``false-alarms`` counts, over redrawn data
-without a leak, how many patients its version without labels calls used.
+corrected. ``limits DATASET...`` puts the limits of detection of all rows that were calibrated there
+side by side. ``ablation DATASET...`` takes parts of its version without labels away.
+``false-alarms`` counts, over redrawn data without a leak, how many patients its version without
+labels calls used.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ import numpy as np
 from scipy.stats import betabinom, binom
 
 from harness.board.answers import read_answers
+from harness.board.wording import limit_text
 from harness.datasets.catalogue import Catalogue
 from harness.datasets.dataset import open_dataset
 from harness.files import results_dir
 from harness.plugins import load_trusted
+from harness.running.calibration import CLOSE, FIDELITIES, Calibration, read_calibrations
 from harness.running.records import RecordStore
 from harness.scoring.correction import holm
 
@@ -68,8 +71,9 @@ def main() -> None:
     """Do what is asked."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reference", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("table").add_argument("datasets", nargs="+", metavar="DATASET")
-    verbs.add_parser("ablation").add_argument("datasets", nargs="+", metavar="DATASET")
+    on_data = {"table": table, "limits": limits, "ablation": ablation}
+    for verb in on_data:
+        verbs.add_parser(verb).add_argument("datasets", nargs="+", metavar="DATASET")
     alarms = verbs.add_parser("false-alarms")
     alarms.add_argument("--sets", type=int, default=40)
     alarms.add_argument("--folder", type=Path, default=Path("build"), help="of the description")
@@ -80,7 +84,7 @@ def main() -> None:
         return
     for dataset in given.datasets:
         print(f"{dataset}\n")
-        print("\n".join(table(dataset) if given.verb == "table" else ablation(dataset)), "\n")
+        print("\n".join(on_data[given.verb](dataset)), "\n")
 
 
 def table(dataset: str) -> Iterator[str]:
@@ -118,6 +122,28 @@ def _verdict(row: Any, pair: Any, ps: dict[str, float]) -> str:
     if not WITHOUT_NETWORK.issuperset(row["backbones"]):
         said.append("its backbone stands in for the paper's: nothing is claimed")
     return "; ".join(said)
+
+
+def limits(dataset: str) -> Iterator[str]:
+    """Yield the lines of a table: every row that was calibrated, the lowest limit first."""
+    name = Path(dataset).name
+    board = _bench("board", name, "--format", "json")
+    held = read_calibrations(results_dir() / name, board["budget"])
+    current = [row["method"] for row in board["rows"] if row["limit_of_detection"]]
+    yield f"| method | trials | false alarms | {' | '.join(f'limit, {f}' for f in FIDELITIES)} |"
+    yield f"|---|---|---|{'---|' * len(FIDELITIES)}"
+    for found in sorted((held[method] for method in current), key=_by_limit):
+        alarms = sum(trial.detects for trial in found.trials(None))
+        cells = [f"`{found.method}`", f"{len(found.tried)}"]
+        cells += [f"{alarms} of {len(found.trials(None))}"]
+        cells += [limit_text(found.limits[fidelity]) for fidelity in FIDELITIES]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _by_limit(found: Calibration) -> tuple[float, float, str]:
+    limit = found.limits[CLOSE]
+    value, low = (2.0 if end is None else end for end in (limit.value, limit.low))
+    return value, low, found.method
 
 
 def ablation(dataset: str) -> Iterator[str]:

@@ -137,6 +137,6 @@ def _print(found: list[Calibration]) -> None:
     console.print(table)
     console.print(
         "Limit: share of the members at which 95 % of data sets like these are detected, at 5 % "
-        "false alarms [95 % interval over redrawn data]. False alarms: of data sets without copies.",
+        "false alarms [95 % interval over redrawn data]. False alarms: where nothing was planted.",
         style="dim",
     )
