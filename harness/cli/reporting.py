@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from harness.running.plan import Cell, Plan
 
 Stored = Mapping[str, tuple[int, int]]  # by backbone: sets that are in the store, of how many
+LONG = 3.0  # seconds of reading a data set after which a line is due
 FIRST_BOARD = 15  # seconds of work after which the board is shown once while the run goes on
 
 
@@ -66,10 +67,15 @@ class Talker:
     def open_dataset(
         self, entry: Entry, recipes: Mapping[str, Callable[[dict[str, Any]], Recipe]]
     ) -> Dataset:
-        """Open a data set, decoding or drawing its images when that was not done before."""
+        """Open a data set; say so where its images had to be decoded or drawn for a while."""
         from harness.datasets.dataset import open_dataset
 
-        return open_dataset(entry, recipes)
+        began = time.monotonic()
+        opened = open_dataset(entry, recipes)
+        seconds = time.monotonic() - began
+        if seconds >= LONG:
+            self.say(f"read   {escape(entry.name)} in {_duration(seconds)}")
+        return opened
 
     def plan(self, plan: Plan, stored: Sequence[Stored], slots: int) -> None:
         """Say what would run.

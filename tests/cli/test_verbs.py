@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from harness.cli import reporting
+from harness.datasets.catalogue import Catalogue
+from harness.forge.builtin import bench_recipes
 from harness.method import Task
 from harness.running.plan import Plan
 from harness.running.records import RecordStore
@@ -190,3 +192,14 @@ def test_a_long_run_shows_its_first_board_before_it_ends(bench, monkeypatch, cap
     assert said.count("The board so far") == 1
 
     assert said.index("1/2") < said.index("small · membership") < said.index("2/2")
+
+
+def test_a_log_names_the_data_set_that_took_long_to_draw(bench, monkeypatch, capsys):
+    monkeypatch.setenv("BENCH_CACHE", str(bench.folder / "cache"))
+    [entry] = Catalogue([bench.phantom()])
+    monkeypatch.setattr(reporting, "LONG", 0.0)
+    reporting.Talker().open_dataset(entry, bench_recipes())
+    assert capsys.readouterr().err.startswith("read   small in ")
+    monkeypatch.setattr(reporting, "LONG", 1e6)
+    reporting.Talker().open_dataset(entry, bench_recipes())
+    assert capsys.readouterr().err == ""
