@@ -97,7 +97,8 @@ class Calibrator:
                 self._tell(what, done, len(wanted))
                 known[trial] = self._try(cell, trial)
                 write_json(path, _holding(held, known.values()).model_dump(mode="json"))
-            self._tell(what, len(wanted), len(wanted))
+            if todo:
+                self._tell(what, len(wanted), len(wanted))
             return [known[trial] for trial in wanted]
 
         whole = known.keys() >= set(design.trials())
