@@ -259,8 +259,8 @@ def _further(board: Board) -> str:
         text += (
             f" {LIMIT_TITLE}: limit of detection (bench calibrate), the smallest share of members "
             "of whom close copies must lie in the pool for AUC to be above chance in 95 % of data "
-            "sets like this one, at 5 % false alarms [interval over redrawn data]; > means not at the "
-            "largest share tried."
+            "sets like this one, at 5 % false alarms [interval over redrawn data]; > means not at "
+            "the largest share tried."
         )
     if "seeds" in further:
         text += (
