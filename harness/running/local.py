@@ -83,10 +83,14 @@ class LocalEngine:
 
     def warm_up(self, cells: Sequence[Cell]) -> None:
         """Start the processes that will be needed, so that their imports overlap."""
-        if self.settings.device == "cpu":
-            self._template = Template(self.settings.threads, 0 if len(cells) > FEW else FEW)
+        self.expect(len(cells))
         if any(cell.backbones for cell in cells):
             _ = self.features
+
+    def expect(self, workers: int) -> None:
+        """Start what so many workers will be forked from; many have their imports made for them."""
+        if self.settings.device == "cpu":
+            self._template = Template(self.settings.threads, 0 if workers > FEW else FEW)
 
     def renew(self) -> None:
         """End the template, so that the next worker has nothing in common with those before it."""
