@@ -208,7 +208,6 @@ class _Work:
         from harness.privacy.asking import Questioner
         from harness.privacy.audit import run_audit
         from harness.privacy.folders import read_folders
-        from harness.privacy.limit import DOSES
         from harness.privacy.provenance import describe_run
         from harness.privacy.report import write_report
         from harness.running.claims import OwnFolder
@@ -217,7 +216,6 @@ class _Work:
         own = OwnFolder(cache_dir() / "runs", f"{os.getpid()}-audit-")
         try:
             with LocalEngine(self.settings) as engine:
-                engine.expect(1 + len(DOSES))
                 folders = read_folders(paths, reading, own.path, teller.say)
                 asked = Questioner(
                     engine,

@@ -68,6 +68,10 @@ class Questioner:
         for backbone in self._cell({}).backbones:
             self._engine.features.fetch(backbone)
 
+    def expect(self, times: int) -> None:
+        """Have workers made ready for so many times of asking."""
+        self._engine.expect(times)
+
     def ask(
         self, pool: PackedSet, learnt: Mapping[str, Part], asked: Sequence[Part]
     ) -> list[Patient]:

@@ -78,6 +78,7 @@ def run_audit(folders: Folders, questioner: Questioner, seed: int, into: Path, s
     """
     check_method(questioner.card, folders)
     division = divide(folders, questioner.card, seed)
+    questioner.expect(1 + len(DOSES) if division.null else 1)
     pool, learnt = folders[Role.GENERATED].images, division.learnt
     taught = Access.LABELS in questioner.card.access and "used" not in learnt
     if taught:
