@@ -22,7 +22,7 @@ import numpy as np
 from scipy.stats import betabinom, binom
 
 from harness.board.answers import read_answers
-from harness.board.wording import limit_text
+from harness.board.wording import alarms_text, limit_text
 from harness.datasets.catalogue import Catalogue
 from harness.datasets.dataset import open_dataset
 from harness.files import results_dir
@@ -133,9 +133,7 @@ def limits(dataset: str) -> Iterator[str]:
     yield f"| method | trials | false alarms | {' | '.join(f'limit, {f}' for f in FIDELITIES)} |"
     yield f"|---|---|---|{'---|' * len(FIDELITIES)}"
     for found in sorted((held[method] for method in current), key=_by_limit):
-        alarms = sum(trial.detects for trial in found.trials(None))
-        cells = [f"`{found.method}`", f"{len(found.tried)}"]
-        cells += [f"{alarms} of {len(found.trials(None))}"]
+        cells = [f"`{found.method}`", f"{len(found.tried)}", alarms_text(found)]
         cells += [limit_text(found.limits[fidelity]) for fidelity in FIDELITIES]
         yield f"| {' | '.join(cells)} |"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.board.board import PUBLISHED, Board, Row
 from harness.board.verdicts import Judged
 from harness.method import Task
-from harness.running.calibration import CLOSE
+from harness.running.calibration import CLOSE, Calibration
 from harness.running.records import Figure
 from harness.scoring.detection import Limit, Share
 
@@ -126,6 +126,12 @@ def limit_text(limit: Limit) -> str:
     """Return a limit of detection with its interval; ``>`` the largest share tried, if beyond."""
     value, low, high = (_reached(limit, end) for end in (limit.value, limit.low, limit.high))
     return f"{value} [{low}, {high}]"
+
+
+def alarms_text(calibration: Calibration) -> str:
+    """Return in how many redrawn data sets without a copy a method detects one."""
+    blanks = calibration.trials(None)
+    return f"{sum(trial.detects for trial in blanks)} of {len(blanks)}"
 
 
 def share_text(share: Share | None) -> str:

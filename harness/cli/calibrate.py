@@ -105,7 +105,7 @@ def calibrate(
                 held = calibrator.calibrate(cell, design, screen=screen)
             except TrialError as error:
                 failed = True
-                steps.say(f"Error: {error}")
+                steps.say(f"error: {error}")
             else:
                 found.append(held)
     if as_json:
@@ -121,7 +121,7 @@ def _print(found: list[Calibration]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from harness.board.wording import limit_text
+    from harness.board.wording import alarms_text, limit_text
     from harness.running.calibration import FIDELITIES
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -130,9 +130,7 @@ def _print(found: list[Calibration]) -> None:
         table.add_column(title, no_wrap=True)
     for held in found:
         limits = [limit_text(held.limits[name]) for name in FIDELITIES]
-        blanks = held.trials(None)
-        alarms = f"{sum(trial.detects for trial in blanks)} of {len(blanks)}"
-        table.add_row(held.method, alarms, *limits)
+        table.add_row(held.method, alarms_text(held), *limits)
     console = Console(highlight=False)
     console.print(table)
     console.print(

@@ -195,7 +195,7 @@ def test_of_several_methods_one_that_fails_does_not_stop_the_others(bench):
     chosen = ("-m", "falls", "-m", "constant", "--screen")
     data = ("--datasets", bench.phantom(share=0, null=60), "-d", "small", "--share", "1")
     done = bench("calibrate", *chosen, *data, "--draws", "2", "--blanks", "2", code=1)
-    assert "Error: falls failed on redrawn small: ValueError: no" in done.stderr
+    assert "error: falls failed on redrawn small: ValueError: no" in done.stderr
     assert "screening constant on small: 6 of 6 trials" in done.stderr
     assert "constant" in done.stdout
     assert "either --all or -m METHOD" in bench.refused("calibrate", *data)
